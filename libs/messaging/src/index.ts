@@ -1,0 +1,20 @@
+export { connectNats } from './connect.ts';
+export { Feeds, type FeedItem } from './feeds.ts';
+export {
+  AnswerQuery,
+  HandleCommand,
+  ListenTo,
+  ListenToEnds,
+  type CommandEnd,
+  type MessageContext,
+  type Outcome,
+  type Write,
+} from './handlers.ts';
+export { JetStreamServer } from './jetstream.server.ts';
+export { KeyValues } from './key-values.ts';
+export { Messenger } from './messenger.ts';
+export { Objects } from './objects.ts';
+export { OutboxRelay } from './outbox-relay.ts';
+export { PassErrors } from './pass-errors.filter.ts';
+export { Publisher } from './publisher.ts';
+export { ensureStreams } from './streams.ts';

@@ -1,0 +1,111 @@
+import { context, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import { In } from 'typeorm';
+
+import type { Room } from '#contracts';
+import { contextOf, OutboxRow, traceHeaders, withRoom, type Database } from '#storage';
+
+import type { Publisher } from './publisher.ts';
+import { subjectTemplate } from './subject-template.ts';
+
+/** Rows taken in one go. */
+const batchSize = 200;
+/** Milliseconds after which rows of a process that died are looked for. */
+const sweepEvery = 1000;
+
+/**
+ * Publishes what transactions left in the outbox, in the order of its ids, then deletes it. A kill in between publishes again with the
+ * same message id, which the broker drops. The rows stay locked while they are published, so two relays of a room cannot reorder them.
+ */
+export class OutboxRelay {
+  readonly #database: Database;
+  readonly #publisher: Publisher;
+  readonly #room: Room;
+  readonly #logger: Logger;
+  readonly #sweep: NodeJS.Timeout;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+
+  constructor(database: Database, publisher: Publisher, room: Room, logger: Logger) {
+    this.#database = database;
+    this.#publisher = publisher;
+    this.#room = room;
+    this.#logger = logger;
+    database.onCommitted(() => this.kick());
+    this.#sweep = setInterval(() => this.kick(), sweepEvery);
+  }
+
+  kick(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Stops after what is under way; the rest leaves at the next start. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#sweep);
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      try {
+        // Out of the committer's context: its span must not adopt the relay's queries.
+        if ((await context.with(ROOT_CONTEXT, () => this.#relayBatch())) === batchSize) this.#again = true;
+      } catch (error) {
+        this.#logger.warn({ err: error }, 'outbox: could not publish, trying again');
+        return;
+      }
+    }
+  }
+
+  async #relayBatch(): Promise<number> {
+    return this.#database.dataSource.transaction(async (manager) => {
+      const rows = await manager
+        .createQueryBuilder(OutboxRow, 'o')
+        .orderBy('o.id')
+        .limit(batchSize)
+        .setLock('pessimistic_write')
+        .getMany();
+      if (rows.length === 0) return 0;
+      // One connection carries them in this order; waiting for the acknowledgements together keeps a batch to one round trip.
+      await Promise.all(rows.map((row) => this.#publish(row)));
+      await manager.delete(OutboxRow, { id: In(rows.map((row) => row.id)) });
+      return rows.length;
+    });
+  }
+
+  async #publish(row: OutboxRow): Promise<void> {
+    const parent = withRoom(contextOf(row.headers, ROOT_CONTEXT), this.#room);
+    const template = subjectTemplate(row.subject);
+    const span = trace.getTracer('cestx').startSpan(
+      `send ${template}`,
+      {
+        kind: SpanKind.PRODUCER,
+        attributes: {
+          'messaging.system': 'nats',
+          'messaging.operation.type': 'send',
+          'messaging.operation.name': 'publish',
+          'messaging.destination.name': row.subject,
+          'messaging.destination.template': template,
+          'messaging.message.id': row.messageId,
+        },
+      },
+      parent,
+    );
+    try {
+      const headers = context.with(trace.setSpan(parent, span), traceHeaders);
+      await this.#publisher.publish(row.subject, row.payload, {
+        messageId: row.messageId,
+        headers: { ...row.headers, ...headers },
+      });
+    } finally {
+      span.end();
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+
+import type { EntityManager } from 'typeorm';
+
+import { subjectOf, type CommandType, type EventType, type PayloadOf } from '#contracts';
+
+import { OutboxRow } from './outbox.entity.ts';
+import { traceHeaders } from './span-context.ts';
+
+/** How headers of our messages are called on the wire. */
+export const headerNames = {
+  version: 'cestx-version',
+  correlation: 'cestx-correlation',
+  causation: 'cestx-causation',
+  undoes: 'cestx-undoes',
+  expires: 'cestx-expires',
+} as const;
+
+export interface SendOptions {
+  /** Given when the same command may be sent again by a retry; the broker and the reader take it once. */
+  messageId?: string;
+  /** The id of the command that this one undoes: once this is settled, that one never will be. */
+  undoes?: string;
+  /** After this the reader refuses the command as `expired`. */
+  expiresAt?: Date;
+}
+
+/** One database transaction and the messages that leave when it commits. */
+export class Transaction {
+  readonly manager: EntityManager;
+  readonly #cause: { messageId?: string; correlation?: string };
+  readonly messages: OutboxRow[] = [];
+
+  constructor(manager: EntityManager, cause: { messageId?: string; correlation?: string } = {}) {
+    this.manager = manager;
+    this.#cause = cause;
+  }
+
+  /** Says that something has happened; `id` is the last token of the subject. */
+  async emit<E extends EventType>(event: E, id: string, payload: PayloadOf<E>, messageId: string = randomUUID()): Promise<void> {
+    const valid = event.schema.parse(payload);
+    await this.#add(subjectOf(event, id), messageId, { [headerNames.version]: String(event.version) }, JSON.stringify(valid));
+  }
+
+  /** Orders something to be done and returns the id of the command. */
+  async send<C extends CommandType>(command: C, id: string, payload: PayloadOf<C>, options: SendOptions = {}): Promise<string> {
+    const messageId = options.messageId ?? randomUUID();
+    const headers: Record<string, string> = { [headerNames.version]: String(command.version) };
+    if (options.undoes) headers[headerNames.undoes] = options.undoes;
+    if (options.expiresAt) headers[headerNames.expires] = options.expiresAt.toISOString();
+    await this.#add(subjectOf(command, id), messageId, headers, JSON.stringify(payload));
+    return messageId;
+  }
+
+  /** Sets a key of a KV bucket: a put is a publish on the bucket's subject (NATS ADR-8), so it can go through the outbox. */
+  async put(bucket: string, key: string, value: object): Promise<void> {
+    await this.#add(`$KV.${bucket}.${key}`, randomUUID(), {}, JSON.stringify(value));
+  }
+
+  async delete(bucket: string, key: string): Promise<void> {
+    await this.#add(`$KV.${bucket}.${key}`, randomUUID(), { 'KV-Operation': 'DEL' }, '');
+  }
+
+  async #add(subject: string, messageId: string, headers: Record<string, string>, payload: string): Promise<void> {
+    const row = new OutboxRow();
+    row.messageId = messageId;
+    row.subject = subject;
+    row.headers = { ...headers, ...traceHeaders() };
+    if (this.#cause.messageId) row.headers[headerNames.causation] = this.#cause.messageId;
+    if (this.#cause.correlation) row.headers[headerNames.correlation] = this.#cause.correlation;
+    row.payload = payload;
+    const result = await this.manager.insert(OutboxRow, { ...row });
+    row.id = String(result.identifiers[0]?.['id']);
+    this.messages.push(row);
+  }
+}
