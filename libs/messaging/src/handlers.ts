@@ -37,7 +37,7 @@ export type HandlerTag =
   | { kind: 'ends'; durable: string; commands: CommandType[] }
   | { kind: 'query'; query: QueryType };
 
-type Method<M> = (target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>) => void;
+type Method<M> = <T extends M>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<T>) => void;
 
 /** Marks the method that carries out a command. Its effects come first and may run twice; what it returns is written once. */
 export function HandleCommand<C extends CommandType>(

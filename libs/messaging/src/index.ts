@@ -15,6 +15,7 @@ export { KeyValues } from './key-values.ts';
 export { Messenger } from './messenger.ts';
 export { Objects } from './objects.ts';
 export { OutboxRelay } from './outbox-relay.ts';
+export { setFailpoints } from './failpoints.ts';
 export { PassErrors } from './pass-errors.filter.ts';
 export { Publisher } from './publisher.ts';
 export { ensureStreams } from './streams.ts';
