@@ -1,0 +1,4 @@
+/** Why a server could not be started, as a whole sentence for the person at the terminal. */
+export class ServerError extends Error {
+  override readonly name = 'ServerError';
+}

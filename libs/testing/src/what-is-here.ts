@@ -1,0 +1,30 @@
+import { execFileSync } from 'node:child_process';
+
+/** The base image that images.mjs makes; builds of tests start from it because no registry can be reached. */
+export const baseImage = 'cestx/node:24';
+
+/** Why tests that need a Docker engine and the base image cannot run, or undefined when they can. */
+export function dockerMissing(): string | undefined {
+  if (!succeeds('docker', ['version', '--format', '{{.Server.Version}}'])) return 'no Docker engine answers';
+  if (!succeeds('docker', ['image', 'inspect', baseImage]))
+    return `image ${baseImage} is missing (npm run images)`;
+  return undefined;
+}
+
+/** For `describe.skipIf(!dockerAvailable())`. In CI it is never false: a suite that cannot run there has to fail. */
+export function dockerAvailable(): boolean {
+  return inCi() || dockerMissing() === undefined;
+}
+
+function inCi(): boolean {
+  return process.env.CI === 'true';
+}
+
+function succeeds(command: string, args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore', timeout: 10_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}

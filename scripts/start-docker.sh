@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Starts a Docker engine by hand where none answers (a container or CI machine without systemd). Needs root.
+# Leaves it running; `scripts/start-docker.sh --stop` ends the one this script started, by its own pid file.
+set -euo pipefail
+
+state=${CESTX_DOCKERD_STATE:-/run/cestx-dockerd}
+pidfile=$state/dockerd.pid
+log=$state/dockerd.log
+
+# /proc is asked for the name because a pid file may outlive its process and the number be somebody else's by now.
+ours_runs() { [[ -s $pidfile ]] && [[ $(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null) == dockerd ]]; }
+
+if [[ ${1:-} == --stop ]]; then
+  ours_runs || { echo 'no engine that this script started is running' >&2; exit 0; }
+  pid=$(cat "$pidfile")
+  kill -TERM "$pid"
+  for _ in $(seq 300); do [[ -d /proc/$pid ]] || exit 0; sleep 0.1; done
+  echo "dockerd ($pid) has not ended within 30 s of SIGTERM" >&2
+  exit 1
+fi
+
+if docker info >/dev/null 2>&1; then
+  echo 'a Docker engine answers already' >&2
+  exit 0
+fi
+if ! command -v dockerd >/dev/null; then
+  echo 'dockerd is not installed; on Debian: apt-get install docker.io' >&2
+  exit 1
+fi
+if [[ $(id -u) != 0 ]]; then
+  echo 'starting dockerd needs root' >&2
+  exit 1
+fi
+
+mkdir -p "$state"
+if ! ours_runs; then
+  # Both the engine and its containerd leave such files behind when they are killed, and refuse to start beside them.
+  rm -f "$pidfile" /var/run/docker.pid
+  nohup setsid dockerd --pidfile "$pidfile" >"$log" 2>&1 </dev/null &
+fi
+for _ in $(seq 300); do
+  if docker info >/dev/null 2>&1; then
+    echo "Docker engine $(docker version --format '{{.Server.Version}}') is up, log in $log" >&2
+    exit 0
+  fi
+  sleep 0.1
+done
+echo "the Docker engine did not answer within 30 s; the end of $log:" >&2
+tail -n 20 "$log" >&2
+exit 1
