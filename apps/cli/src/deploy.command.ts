@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+
+import {
+  DeploymentProgress,
+  packSource,
+  paint,
+  renderDuration,
+  renderFailure,
+  type Deployment,
+} from '#client';
+import { errorCodes, parseManifest, substitute } from '#contracts';
+
+import { UsageError } from './explain-error.ts';
+import type { Session } from './session.ts';
+
+export interface DeployOptions {
+  verbose?: boolean;
+}
+
+/** Packs a folder, hands it in and tells each step while it happens. */
+export async function deploy(session: Session, folder: string, options: DeployOptions): Promise<number> {
+  const { client, style, surroundings } = session;
+  const source = resolve(surroundings.folder, folder);
+  const manifest = await readManifest(source, folder, surroundings.environment);
+  const { name } = parseManifest(manifest);
+  const { archive, files } = await packSource(source);
+  if (!session.json) {
+    session.print(
+      `Deploying ${name} from ${folder} (${files.length} files, ${Math.ceil(archive.length / 1024)} kB)`,
+    );
+  }
+  const startedAt = new Date();
+  const { deploymentId } = await client.deployFunction({ source: archive, manifest });
+  const ended = await follow(session, deploymentId, (progress, signal) =>
+    options.verbose ? tellBuildLines(session, name, startedAt, progress, signal) : undefined,
+  );
+  if (session.json) session.printJson(ended);
+  else if (ended.state === 'live') {
+    const took = renderDuration(Date.now() - startedAt.getTime());
+    session.print(
+      `${paint('Live', 'green', style)} at ${ended.url ?? `${session.url}/function/${name}`} as ${ended.revision} after ${took}`,
+    );
+    if (ended.traceId) session.print(paint(`cestx trace ${ended.traceId}`, 'dim', style));
+  }
+  return ended.state === 'live' ? 0 : 1;
+}
+
+/** Shows a deployment until it ended; a failure is told with its reason and the last lines of its log. */
+export async function follow(
+  session: Session,
+  deploymentId: string,
+  alongside: (progress: DeploymentProgress, signal: AbortSignal) => Promise<void> | undefined = () =>
+    undefined,
+): Promise<Deployment> {
+  const { client, style, surroundings } = session;
+  const quiet = session.json;
+  const progress = new DeploymentProgress({
+    write: (text) => void (quiet || surroundings.stdout.write(text)),
+    style,
+    live: !quiet && surroundings.stdout.isTTY === true,
+  });
+  const over = new AbortController();
+  const signal = AbortSignal.any([surroundings.signal, over.signal]);
+  const beside = alongside(progress, signal);
+  let last: Deployment | null = null;
+  try {
+    for await (const deployment of client.followDeployment(deploymentId, { signal: surroundings.signal })) {
+      last = deployment;
+      progress.show(deployment);
+    }
+  } finally {
+    progress.end();
+    over.abort();
+    await beside;
+  }
+  if (surroundings.signal.aborted || !last) {
+    session.tell(`Deployment ${deploymentId} goes on by itself; \`cestx describe\` shows how it ended.`);
+    return last ?? client.getDeployment(deploymentId);
+  }
+  if (last.error && !quiet) {
+    session.tell(renderFailure(last.error, errorCodes[last.error.code].help, style));
+    if (last.traceId) session.tell(paint(`cestx trace ${last.traceId}`, 'dim', style));
+  }
+  return last;
+}
+
+async function readManifest(
+  source: string,
+  folder: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
+  const text = await readFile(resolve(source, 'function.yaml'), 'utf8').catch(() => null);
+  if (text === null) {
+    throw new UsageError(
+      `There is no function.yaml in ${folder}. The shortest one is a line: \`name: my-function\`.`,
+    );
+  }
+  return substitute(text, environment);
+}
+
+/** The build's lines as they come. A first deploy has no log to follow until it is subscribed, so it asks again. */
+async function tellBuildLines(
+  session: Session,
+  name: string,
+  since: Date,
+  progress: DeploymentProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  let after = '';
+  while (!signal.aborted) {
+    try {
+      for await (const line of session.client.logs(name, {
+        follow: true,
+        since: since.toISOString(),
+        signal,
+      })) {
+        if (line.stream !== 'build' || Number(line.cursor) <= Number(after)) continue;
+        after = line.cursor;
+        if (!session.json) progress.note(`    ${paint(line.text, 'dim', session.style)}`);
+      }
+    } catch {
+      // Not there yet, or the deployment has ended; its own state says what matters.
+    }
+    if (!signal.aborted) await new Promise((wake) => setTimeout(wake, 200));
+  }
+}

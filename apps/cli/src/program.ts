@@ -1,0 +1,106 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+
+import { paint, styleFor } from '#client';
+
+import { deploy, type DeployOptions } from './deploy.command.ts';
+import { describe } from './describe.command.ts';
+import { doctor } from './doctor.command.ts';
+import { explainError } from './explain-error.ts';
+import { invoke, type InvokeOptions } from './invoke.command.ts';
+import { list } from './list.command.ts';
+import { logs, type LogsOptions } from './logs.command.ts';
+import { remove } from './remove.command.ts';
+import { openSession, type CommonOptions, type Session, type Surroundings } from './session.ts';
+import { trace } from './trace.command.ts';
+
+/** Runs one command line. Resolves with the exit code: 0 done, 1 refused or failed, 2 wrong usage. */
+export async function runProgram(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  let exitCode = 0;
+  const run = async (command: Command, act: (session: Session) => Promise<number>) => {
+    exitCode = await act(await openSession(command.optsWithGlobals<CommonOptions>(), surroundings));
+  };
+  const program = describeProgram(run, surroundings);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has already said what was wrong with the arguments, or printed the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return tellError(error, argv.includes('--json'), surroundings);
+  }
+}
+
+type Run = (command: Command, act: (session: Session) => Promise<number>) => Promise<void>;
+
+function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
+  const program = new Command('cestx')
+    .description('Deploy, call and watch functions.')
+    .exitOverride()
+    .showHelpAfterError('`cestx help <command>` shows what it takes.')
+    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
+  const add = (usage: string, description: string) =>
+    program
+      .command(usage)
+      .description(description)
+      .option('--json', 'answer in JSON')
+      .option('--url <url>', 'where the gateway is (default: CESTX_URL, else http://localhost:8080)');
+
+  add('deploy [folder]', 'build a folder and make it live')
+    .option('-v, --verbose', 'show the lines of the build')
+    .action((folder: string | undefined, options: DeployOptions, command: Command) =>
+      run(command, (session) => deploy(session, folder ?? '.', options)),
+    );
+  add('invoke <name>', 'call a function; its answer goes to stdout')
+    .option('-d, --data <data>', 'the body: text, @file, or @- for stdin')
+    .option('-X, --request <method>', 'the method (default: POST with a body, else GET)')
+    .option('-H, --header <header>', "a header, 'Name: value'; may be repeated", collect)
+    .option('--path <path>', 'the path behind the name', '/')
+    .action((name: string, options: InvokeOptions, command: Command) =>
+      run(command, (session) => invoke(session, name, options)),
+    );
+  add('logs <name>', "show a function's log")
+    .option('-f, --follow', 'go on with what comes')
+    .option('--since <time>', 'from then on: a time, or how long ago (5m, 1h)')
+    .option('--tail <lines>', 'only the last lines', readCount)
+    .option('--machine <id>', 'of one machine')
+    .action((name: string, options: LogsOptions & CommonOptions, command: Command) =>
+      run(command, (session) => logs(session, name, options)),
+    );
+  add('list', 'show all functions').action((_options: CommonOptions, command: Command) => run(command, list));
+  add('describe <name>', 'show one function: machines, revisions, last deployment').action(
+    (name: string, _options: CommonOptions, command: Command) =>
+      run(command, (session) => describe(session, name)),
+  );
+  add('remove <name>', 'take a function and everything it has away').action(
+    (name: string, _options: CommonOptions, command: Command) =>
+      run(command, (session) => remove(session, name)),
+  );
+  add('trace <id>', 'show every hop of a trace; takes a trace id or a traceparent').action(
+    (id: string, _options: CommonOptions, command: Command) => run(command, (session) => trace(session, id)),
+  );
+  add('doctor', 'look at what is needed and say what to do').action(
+    (_options: CommonOptions, command: Command) => run(command, doctor),
+  );
+  return program;
+}
+
+function tellError(error: unknown, json: boolean, { stderr, environment }: Surroundings): number {
+  const { exitCode, ...explanation } = explainError(error);
+  if (json) stderr.write(`${JSON.stringify(explanation)}\n`);
+  else {
+    const style = styleFor(stderr, environment);
+    stderr.write(`${paint('error:', 'red', style)} ${explanation.message}\n`);
+    if (explanation.help) stderr.write(`${explanation.help}\n`);
+    if (explanation.traceId) stderr.write(`${paint(`cestx trace ${explanation.traceId}`, 'dim', style)}\n`);
+  }
+  return exitCode;
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function readCount(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a number of lines.');
+  return Number(text);
+}
