@@ -13,7 +13,11 @@ const kinds = {
   [SpanKind.PRODUCER]: 'PRODUCER',
   [SpanKind.CONSUMER]: 'CONSUMER',
 } as const;
-const statuses = { [SpanStatusCode.UNSET]: 'UNSET', [SpanStatusCode.OK]: 'OK', [SpanStatusCode.ERROR]: 'ERROR' } as const;
+const statuses = {
+  [SpanStatusCode.UNSET]: 'UNSET',
+  [SpanStatusCode.OK]: 'OK',
+  [SpanStatusCode.ERROR]: 'ERROR',
+} as const;
 /** Spans held while the broker is not reached yet. */
 const held = 5000;
 /** Spans a message may carry, so that it stays far below the broker's largest message. */
@@ -63,7 +67,8 @@ export class FeedSpanExporter implements SpanExporter {
 
 function chunks(spans: Span[]): Span[][] {
   const result: Span[][] = [];
-  for (let start = 0; start < spans.length; start += perMessage) result.push(spans.slice(start, start + perMessage));
+  for (let start = 0; start < spans.length; start += perMessage)
+    result.push(spans.slice(start, start + perMessage));
   return result;
 }
 
@@ -71,7 +76,8 @@ function toSpan(span: ReadableSpan): Span {
   const [seconds, nanoseconds] = span.startTime;
   const attributes: Span['attributes'] = {};
   for (const [key, value] of Object.entries(span.attributes)) {
-    if (value !== undefined && value !== null) attributes[key] = Array.isArray(value) ? [...value] : (value as string | number | boolean);
+    if (value !== undefined && value !== null)
+      attributes[key] = Array.isArray(value) ? [...value] : (value as string | number | boolean);
   }
   return {
     traceId: span.spanContext().traceId,

@@ -9,7 +9,9 @@ export async function serveHealth(port: number, check: () => Promise<Health>): P
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
     } else if (request.url === '/readyz') {
       void check().then((health) => {
-        response.writeHead(health.ready ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(health));
+        response
+          .writeHead(health.ready ? 200 : 503, { 'content-type': 'application/json' })
+          .end(JSON.stringify(health));
       });
     } else {
       response.writeHead(404).end();

@@ -34,7 +34,10 @@ export async function checkHealth(room: Room, database: Database, messenger: Mes
       () => ({ name: 'postgresql', ok: false, detail: 'does not answer' }),
     ),
     new Promise<{ name: string; ok: boolean; detail: string }>((resolve) =>
-      setTimeout(() => resolve({ name: 'postgresql', ok: false, detail: `no answer in ${patience} ms` }), patience).unref(),
+      setTimeout(
+        () => resolve({ name: 'postgresql', ok: false, detail: `no answer in ${patience} ms` }),
+        patience,
+      ).unref(),
     ),
   ]);
   const nats = { name: 'nats', ok: messenger.connected };

@@ -22,5 +22,8 @@ export function readEnvironment<S extends z.ZodObject>(schema: S, environment: E
   const parsed = schema.safeParse(environment);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')} (${issue.message})`);
-  throw new CestxError('bad-request', `The environment is not complete: ${problems.join(', ')}. See .env.example.`);
+  throw new CestxError(
+    'bad-request',
+    `The environment is not complete: ${problems.join(', ')}. See .env.example.`,
+  );
 }

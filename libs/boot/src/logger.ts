@@ -17,7 +17,9 @@ export function makeLogger(options: { level: string; name: string; file?: string
         return span ? { trace_id: span.traceId, span_id: span.spanId } : {};
       },
     },
-    destination(options.file ? { dest: options.file, append: true, mkdir: true, sync: false } : { fd: 2, sync: false }),
+    destination(
+      options.file ? { dest: options.file, append: true, mkdir: true, sync: false } : { fd: 2, sync: false },
+    ),
   );
 }
 

@@ -44,7 +44,9 @@ export class RoomSpanExporter implements SpanExporter {
 
   export(spans: ReadableSpan[], done: Parameters<SpanExporter['export']>[1]): void {
     this.#inner.export(
-      spans.map((span) => Object.create(span, { resource: { value: this.#resourceOf(span) } }) as ReadableSpan),
+      spans.map(
+        (span) => Object.create(span, { resource: { value: this.#resourceOf(span) } }) as ReadableSpan,
+      ),
       done,
     );
   }

@@ -55,7 +55,10 @@ class HouseModule {
 class RootModule {}
 
 /** Starts a room: checks its environment, connects, brings its tables and streams up to date, then takes messages. */
-export async function startRoom<C extends z.ZodObject>(room: RoomDefinition<C>, environment: Environment): Promise<RunningRoom> {
+export async function startRoom<C extends z.ZodObject>(
+  room: RoomDefinition<C>,
+  environment: Environment,
+): Promise<RunningRoom> {
   const house = readEnvironment(houseConfig, environment);
   const config = readEnvironment(room.config, environment);
   const logger = makeLogger({ level: house.CESTX_LOG_LEVEL, name: room.name, file: house.CESTX_LOG_FILE });
@@ -65,7 +68,8 @@ export async function startRoom<C extends z.ZodObject>(room: RoomDefinition<C>, 
   }
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
-    for (const closer of closers.reverse()) await closer().catch((error: unknown) => logger.warn({ err: error }, 'while stopping'));
+    for (const closer of closers.reverse())
+      await closer().catch((error: unknown) => logger.warn({ err: error }, 'while stopping'));
   };
   try {
     const connection = await connectNats(house.NATS_URL, `cestx-${room.name}`);
@@ -97,7 +101,14 @@ export async function startRoom<C extends z.ZodObject>(room: RoomDefinition<C>, 
       { provide: KeyValues, useValue: new KeyValues(connection) },
       { provide: Objects, useValue: new Objects(connection) },
     ];
-    const server = new JetStreamServer({ connection, database, publisher, room: room.name, logger, expected: expectedOf(room.name) });
+    const server = new JetStreamServer({
+      connection,
+      database,
+      publisher,
+      room: room.name,
+      logger,
+      expected: expectedOf(room.name),
+    });
     const app = await NestFactory.createMicroservice<MicroserviceOptions>(
       { module: RootModule, imports: [HouseModule.of(room, providers), room.module] },
       { strategy: server, logger: nestLogger(logger), abortOnError: false },
@@ -106,7 +117,9 @@ export async function startRoom<C extends z.ZodObject>(room: RoomDefinition<C>, 
     closers.push(() => app.close());
     await app.listen();
     if (house.CESTX_HEALTH_PORT > 0) {
-      const health = await serveHealth(house.CESTX_HEALTH_PORT, () => checkHealth(room.name, database, messenger));
+      const health = await serveHealth(house.CESTX_HEALTH_PORT, () =>
+        checkHealth(room.name, database, messenger),
+      );
       closers.push(async () => health.close());
     }
     relay.kick();

@@ -16,7 +16,12 @@ import { keepTraces } from './trace-keeping.ts';
 const exporter = new FeedSpanExporter();
 const spanProcessors: SpanProcessor[] = [
   new RoomSpanProcessor(),
-  new BatchSpanProcessor({ exporter, scheduledDelayMillis: 300, maxQueueSize: 16_384, maxExportBatchSize: 512 }),
+  new BatchSpanProcessor({
+    exporter,
+    scheduledDelayMillis: 300,
+    maxQueueSize: 16_384,
+    maxExportBatchSize: 512,
+  }),
 ];
 if (process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) {
   spanProcessors.push(new BatchSpanProcessor({ exporter: new RoomSpanExporter(new OTLPTraceExporter()) }));
@@ -30,10 +35,17 @@ const sdk = startNodeSDK({
   logRecordProcessors: [],
   instrumentations: [
     // Calls to functions pass the gateway's own, cheaper, spans; so incoming requests are not instrumented here.
-    new HttpInstrumentation({ disableIncomingRequestInstrumentation: true, requireParentforOutgoingSpans: true }),
+    new HttpInstrumentation({
+      disableIncomingRequestInstrumentation: true,
+      requireParentforOutgoingSpans: true,
+    }),
     new UndiciInstrumentation({ requireParentforSpans: true }),
     new PgInstrumentation({ requireParentSpan: true }),
   ],
 });
 
-keepTraces({ exporter, flush: () => Promise.all(spanProcessors.map((processor) => processor.forceFlush())), shutdown: () => sdk.shutdown() });
+keepTraces({
+  exporter,
+  flush: () => Promise.all(spanProcessors.map((processor) => processor.forceFlush())),
+  shutdown: () => sdk.shutdown(),
+});

@@ -23,7 +23,10 @@ export async function connectNats(url: string, name: string): Promise<NatsConnec
   const version = connection.info?.version ?? '0';
   if (isOlder(version)) {
     await connection.close();
-    throw new CestxError('unavailable', `nats-server ${version} is too old; CestX needs ${oldest.join('.')} or newer.`);
+    throw new CestxError(
+      'unavailable',
+      `nats-server ${version} is too old; CestX needs ${oldest.join('.')} or newer.`,
+    );
   }
   return connection;
 }

@@ -31,7 +31,9 @@ export class Feeds {
   /** The newest message on a subject. */
   async last<T>(subject: string, schema: z.ZodType<T>): Promise<T | null> {
     const manager = await jetstreamManager(this.#connection);
-    const message = await manager.direct.getMessage(streamOf(subject), { last_by_subj: subject }).catch(ignoreMissing);
+    const message = await manager.direct
+      .getMessage(streamOf(subject), { last_by_subj: subject })
+      .catch(ignoreMissing);
     return message ? schema.parse(message.json()) : null;
   }
 
@@ -46,7 +48,10 @@ export class Feeds {
     const pending = (await consumer.info()).num_pending;
     while (items.length < pending) {
       let received = 0;
-      for await (const message of await consumer.fetch({ max_messages: Math.min(batchSize, pending - items.length), expires: 2000 })) {
+      for await (const message of await consumer.fetch({
+        max_messages: Math.min(batchSize, pending - items.length),
+        expires: 2000,
+      })) {
         received++;
         items.push({ value: schema.parse(message.json()), sequence: message.seq });
       }
@@ -107,7 +112,11 @@ export class Feeds {
     const messages = [first];
     const more = first.info.pending;
     if (more > 0) {
-      for await (const message of await consumer.fetch({ max_messages: Math.min(more, batchSize - 1), expires: 1000 })) messages.push(message);
+      for await (const message of await consumer.fetch({
+        max_messages: Math.min(more, batchSize - 1),
+        expires: 1000,
+      }))
+        messages.push(message);
     }
     if (signal.aborted) return;
     const items: FeedItem<T>[] = [];
@@ -133,7 +142,12 @@ function ignoreMissing(error: unknown): null {
 
 /** Broken links and restarts of the broker; a handler's own error is not. */
 function isTransient(error: unknown): boolean {
-  return error instanceof Error && /timeout|disconnect|connection|no responders|heartbeat|consumer|503|408/i.test(`${error.name} ${error.message}`);
+  return (
+    error instanceof Error &&
+    /timeout|disconnect|connection|no responders|heartbeat|consumer|503|408/i.test(
+      `${error.name} ${error.message}`,
+    )
+  );
 }
 
 function parseJson(text: string): unknown {

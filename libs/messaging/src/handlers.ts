@@ -1,6 +1,15 @@
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
 
-import { kebab, type CommandType, type EventType, type Failure, type PayloadOf, type QueryType, type RequestOf, type ResponseOf } from '#contracts';
+import {
+  kebab,
+  type CommandType,
+  type EventType,
+  type Failure,
+  type PayloadOf,
+  type QueryType,
+  type RequestOf,
+  type ResponseOf,
+} from '#contracts';
 import type { Transaction } from '#storage';
 
 /** What a handler wants written; it commits together with the note that the message was dealt with. */
@@ -37,7 +46,11 @@ export type HandlerTag =
   | { kind: 'ends'; durable: string; commands: CommandType[] }
   | { kind: 'query'; query: QueryType };
 
-type Method<M> = <T extends M>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<T>) => void;
+type Method<M> = <T extends M>(
+  target: object,
+  key: string | symbol,
+  descriptor: TypedPropertyDescriptor<T>,
+) => void;
 
 /** Marks the method that carries out a command. Its effects come first and may run twice; what it returns is written once. */
 export function HandleCommand<C extends CommandType>(
@@ -63,7 +76,9 @@ export function ListenToEnds(
 }
 
 /** Marks the method that answers a query. */
-export function AnswerQuery<Q extends QueryType>(query: Q): Method<(request: RequestOf<Q>) => Promise<ResponseOf<Q>>> {
+export function AnswerQuery<Q extends QueryType>(
+  query: Q,
+): Method<(request: RequestOf<Q>) => Promise<ResponseOf<Q>>> {
   return mark({ kind: 'query', query });
 }
 

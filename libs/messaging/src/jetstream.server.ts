@@ -45,7 +45,8 @@ export class JetStreamServer extends Server implements CustomTransportStrategy {
     isEventHandler?: boolean,
     extras?: Record<string, unknown>,
   ): void {
-    if (this.messageHandlers.has(pattern)) throw new Error(`Two handlers for ${pattern} in the ${this.#options.room} room.`);
+    if (this.messageHandlers.has(pattern))
+      throw new Error(`Two handlers for ${pattern} in the ${this.#options.room} room.`);
     super.addHandler(pattern, callback, isEventHandler, extras);
   }
 
@@ -110,14 +111,16 @@ export class JetStreamServer extends Server implements CustomTransportStrategy {
   #checkComplete(): void {
     for (const type of this.#options.expected) {
       const pattern = type.kind === 'query' ? `query:${type.name}` : `command:${kebab(type.name)}`;
-      if (!this.messageHandlers.has(pattern)) throw new Error(`The ${this.#options.room} room has no handler for ${type.name}.`);
+      if (!this.messageHandlers.has(pattern))
+        throw new Error(`The ${this.#options.room} room has no handler for ${type.name}.`);
     }
   }
 }
 
 function tagOf(handler: MessageHandler): HandlerTag {
   const tag = handler.extras?.['tag'] as HandlerTag | undefined;
-  if (!tag) throw new Error('A handler was not marked with HandleCommand, ListenTo, ListenToEnds or AnswerQuery.');
+  if (!tag)
+    throw new Error('A handler was not marked with HandleCommand, ListenTo, ListenToEnds or AnswerQuery.');
   return tag;
 }
 

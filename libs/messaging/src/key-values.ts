@@ -14,7 +14,11 @@ export class KeyValues {
    * Calls `onChange` for every key now present, resolves, and goes on for every change (null: the key is gone).
    * After a break the watch goes on behind the last change it saw.
    */
-  async watch<T>(bucket: string, schema: z.ZodType<T>, onChange: (key: string, value: T | null) => void): Promise<() => Promise<void>> {
+  async watch<T>(
+    bucket: string,
+    schema: z.ZodType<T>,
+    onChange: (key: string, value: T | null) => void,
+  ): Promise<() => Promise<void>> {
     const kv = await new Kvm(this.#connection).open(bucket);
     let stopped = false;
     let revision = 0;

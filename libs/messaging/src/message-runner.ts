@@ -3,7 +3,15 @@ import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentel
 import type { Logger } from 'pino';
 
 import { asCestxError, CestxError, kebab, type CommandType, type EventType, type Room } from '#contracts';
-import { contextOf, headerNames, isDatabaseAway, withRoom, type Database, type Settlement, type Transaction } from '#storage';
+import {
+  contextOf,
+  headerNames,
+  isDatabaseAway,
+  withRoom,
+  type Database,
+  type Settlement,
+  type Transaction,
+} from '#storage';
 
 import { deadLetter } from './dead-letters.ts';
 import { failpoint } from './failpoints.ts';
@@ -28,7 +36,13 @@ type Invoke = (payload: unknown, context: MessageContext) => Promise<unknown>;
 export class MessageRunner {
   readonly #tag: ConsumedTag;
   readonly #invoke: Invoke;
-  readonly #house: { database: Database; publisher: Publisher; room: Room; logger: Logger; signal: AbortSignal };
+  readonly #house: {
+    database: Database;
+    publisher: Publisher;
+    room: Room;
+    logger: Logger;
+    signal: AbortSignal;
+  };
   readonly #running = new Set<string>();
 
   constructor(
@@ -107,7 +121,11 @@ export class MessageRunner {
     }
     const written = await this.#house.database.settle(settlement, write);
     failpoint(this.#tag.durable, 'after-commit');
-    if (!written) this.#house.logger.info({ messageId: id, durable: this.#tag.durable }, 'message was settled or undone before');
+    if (!written)
+      this.#house.logger.info(
+        { messageId: id, durable: this.#tag.durable },
+        'message was settled or undone before',
+      );
     message.ack();
   }
 
@@ -131,7 +149,9 @@ export class MessageRunner {
     const parsed = type.schema.safeParse(json);
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
-      throw invalid(`${type.name} has another shape: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim());
+      throw invalid(
+        `${type.name} has another shape: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(),
+      );
     }
     return this.#tag.kind === 'ends' ? this.#endOf(message.subject, parsed.data, headers) : parsed.data;
   }
@@ -176,7 +196,10 @@ export class MessageRunner {
     const error = asCestxError(thrown);
     const exhausted = message.info.deliveryCount >= maxAttempts;
     if (error.retryable && (error.code === 'unavailable' || !exhausted)) throw error;
-    this.#house.logger.warn({ err: error, detail: error.detail, durable: this.#tag.durable }, 'handler failed for good');
+    this.#house.logger.warn(
+      { err: error, detail: error.detail, durable: this.#tag.durable },
+      'handler failed for good',
+    );
     if (error.retryable || error.code === 'invalid-message' || this.#tag.kind !== 'command') {
       await deadLetter(this.#house.publisher, message, this.#tag.durable, error.message);
     }
@@ -190,7 +213,13 @@ export class MessageRunner {
     const delay = stopping ? 100 : backoff(message.info.deliveryCount);
     if (!stopping) {
       this.#house.logger.warn(
-        { err: error, detail: error.detail, durable: this.#tag.durable, attempt: message.info.deliveryCount, delay },
+        {
+          err: error,
+          detail: error.detail,
+          durable: this.#tag.durable,
+          attempt: message.info.deliveryCount,
+          delay,
+        },
         'handler failed, trying again',
       );
     }

@@ -63,7 +63,10 @@ export class Messenger {
       );
       return query.response.parse(data) as ResponseOf<Q>;
     } catch (error) {
-      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      span.setStatus({
+        code: SpanStatusCode.ERROR,
+        message: error instanceof Error ? error.message : String(error),
+      });
       throw error;
     } finally {
       span.end();
@@ -81,7 +84,11 @@ export class Messenger {
     const subject = subjectOf(command, id);
     const span = trace.getTracer('cestx').startSpan(`send ${subjectOf(command)}`, {
       kind: SpanKind.PRODUCER,
-      attributes: { 'messaging.system': 'nats', 'messaging.destination.name': subject, 'messaging.message.id': messageId },
+      attributes: {
+        'messaging.system': 'nats',
+        'messaging.destination.name': subject,
+        'messaging.message.id': messageId,
+      },
     });
     try {
       const headers = context.with(trace.setSpan(context.active(), span), traceHeaders);
@@ -96,7 +103,12 @@ export class Messenger {
   }
 
   /** Asks every process that answers `subject`, and collects what came within `waitMs`. */
-  async askAll<T>(subject: string, request: object, schema: z.ZodType<T>, options: { waitMs: number }): Promise<T[]> {
+  async askAll<T>(
+    subject: string,
+    request: object,
+    schema: z.ZodType<T>,
+    options: { waitMs: number },
+  ): Promise<T[]> {
     const answers: T[] = [];
     try {
       const replies = await this.#connection.requestMany(subject, JSON.stringify(request), {
@@ -134,7 +146,8 @@ export class Messenger {
       callback: (error, message) => {
         if (error) return;
         const parsed = event.schema.safeParse(parseJson(message.string()));
-        if (parsed.success) listener(parsed.data as PayloadOf<E>, { id: message.subject.split('.').at(-1) ?? '' });
+        if (parsed.success)
+          listener(parsed.data as PayloadOf<E>, { id: message.subject.split('.').at(-1) ?? '' });
       },
     });
     return () => subscription.unsubscribe();
@@ -142,7 +155,9 @@ export class Messenger {
 
   /** Messages in the dead-letter stream with their reasons, oldest first. */
   async deadLetters(): Promise<{ subject: string; reason: string; data: string }[]> {
-    const consumer = await jetstream(this.#connection).consumers.get(streamNames.dead, { deliver_policy: DeliverPolicy.All });
+    const consumer = await jetstream(this.#connection).consumers.get(streamNames.dead, {
+      deliver_policy: DeliverPolicy.All,
+    });
     const pending = (await consumer.info()).num_pending;
     const found: { subject: string; reason: string; data: string }[] = [];
     if (pending === 0) return found;
@@ -166,7 +181,9 @@ export class Messenger {
         const reply = await this.#connection.request(subject, JSON.stringify(request), { timeout, headers });
         if (!reply.headers?.get('Nats-Service-Error-Code')) return reply.json();
         const failure = failureSchema.parse(reply.json());
-        throw new CestxError(failure.code, failure.message, { ...(failure.lastLines ? { lastLines: failure.lastLines } : {}) });
+        throw new CestxError(failure.code, failure.message, {
+          ...(failure.lastLines ? { lastLines: failure.lastLines } : {}),
+        });
       } catch (error) {
         if (error instanceof CestxError) throw error;
         // A room that is being started again has no subscription for an instant.

@@ -18,7 +18,11 @@ export class Publisher {
   async publish(
     subject: string,
     payload: string | Uint8Array,
-    options: { messageId?: string; headers?: Readonly<Record<string, string>> | MsgHdrs; patience?: number } = {},
+    options: {
+      messageId?: string;
+      headers?: Readonly<Record<string, string>> | MsgHdrs;
+      patience?: number;
+    } = {},
   ): Promise<void> {
     const headers = toHeaders(options.headers ?? {});
     const deadline = Date.now() + (options.patience ?? 5000);

@@ -2,7 +2,15 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { Svcm, type Service, type ServiceMsg } from '@nats-io/services';
 import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
-import { asCestxError, CestxError, errorCodes, kebab, subjectOf, type QueryType, type Room } from '#contracts';
+import {
+  asCestxError,
+  CestxError,
+  errorCodes,
+  kebab,
+  subjectOf,
+  type QueryType,
+  type Room,
+} from '#contracts';
 import { contextOf, withRoom } from '#storage';
 
 import { fromHeaders } from './publisher.ts';
@@ -35,7 +43,11 @@ async function respond(room: Room, query: QueryType, answer: Answer, message: Se
   const parent = withRoom(contextOf(fromHeaders(message.headers), ROOT_CONTEXT), room);
   const span = trace
     .getTracer('cestx')
-    .startSpan(`answer ${message.subject}`, { kind: SpanKind.SERVER, attributes: { 'messaging.system': 'nats' } }, parent);
+    .startSpan(
+      `answer ${message.subject}`,
+      { kind: SpanKind.SERVER, attributes: { 'messaging.system': 'nats' } },
+      parent,
+    );
   try {
     const result = await context.with(trace.setSpan(parent, span), () => answer(read(query, message)));
     message.respond(JSON.stringify(result));
@@ -57,6 +69,7 @@ function read(query: QueryType, message: ServiceMsg): unknown {
     throw new CestxError('invalid-message', `${query.name} is not JSON.`);
   }
   const parsed = query.request.safeParse(json);
-  if (!parsed.success) throw new CestxError('invalid-message', `${query.name}: ${parsed.error.issues[0]?.message ?? ''}`);
+  if (!parsed.success)
+    throw new CestxError('invalid-message', `${query.name}: ${parsed.error.issues[0]?.message ?? ''}`);
   return parsed.data;
 }

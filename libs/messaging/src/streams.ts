@@ -14,7 +14,13 @@ import { CestxError, endpointsBucket, routesBucket } from '#contracts';
 const day = 86_400_000;
 type Stream = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects' | 'retention'>;
 
-export const streamNames = { commands: 'COMMANDS', events: 'EVENTS', feeds: 'FEEDS', traces: 'TRACES', dead: 'DEAD_LETTERS' } as const;
+export const streamNames = {
+  commands: 'COMMANDS',
+  events: 'EVENTS',
+  feeds: 'FEEDS',
+  traces: 'TRACES',
+  dead: 'DEAD_LETTERS',
+} as const;
 
 /** Every stream of the platform. Limits keep a runaway from filling the disk; feeds and traces may lose the last instant of a power cut. */
 const streams: Stream[] = [
@@ -75,7 +81,10 @@ export async function ensureStreams(connection: NatsConnection): Promise<void> {
       throw error;
     });
     if (info.config.retention !== wanted.retention || !sameSubjects(info.config.subjects, wanted.subjects)) {
-      throw new CestxError('unavailable', `Stream ${wanted.name} exists with other settings; rename or remove it (nats stream rm ${wanted.name}).`);
+      throw new CestxError(
+        'unavailable',
+        `Stream ${wanted.name} exists with other settings; rename or remove it (nats stream rm ${wanted.name}).`,
+      );
     }
   }
   const kvm = new Kvm(connection);

@@ -101,7 +101,10 @@ export class Database {
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
-  async #run<T>(cause: { messageId?: string; correlation?: string }, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async #run<T>(
+    cause: { messageId?: string; correlation?: string },
+    work: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
     let messages: OutboxRow[] = [];
     const result = await this.dataSource.transaction(async (manager) => {
       const tx = new Transaction(manager, cause);

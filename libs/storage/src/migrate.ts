@@ -13,7 +13,9 @@ export async function migrate(dataSource: DataSource): Promise<void> {
   const runner = dataSource.createQueryRunner();
   try {
     for (;;) {
-      const rows = (await runner.query('SELECT pg_try_advisory_lock($1) AS locked', [lockKey])) as { locked: boolean }[];
+      const rows = (await runner.query('SELECT pg_try_advisory_lock($1) AS locked', [lockKey])) as {
+        locked: boolean;
+      }[];
       if (rows[0]?.locked) break;
       await sleep(100);
     }

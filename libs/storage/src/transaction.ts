@@ -23,6 +23,8 @@ export interface SendOptions {
   undoes?: string;
   /** After this the reader refuses the command as `expired`. */
   expiresAt?: Date;
+  /** The saga run the command belongs to; it comes back with the command's end. */
+  correlation?: string;
 }
 
 /** One database transaction and the messages that leave when it commits. */
@@ -37,17 +39,33 @@ export class Transaction {
   }
 
   /** Says that something has happened; `id` is the last token of the subject. */
-  async emit<E extends EventType>(event: E, id: string, payload: PayloadOf<E>, messageId: string = randomUUID()): Promise<void> {
+  async emit<E extends EventType>(
+    event: E,
+    id: string,
+    payload: PayloadOf<E>,
+    messageId: string = randomUUID(),
+  ): Promise<void> {
     const valid = event.schema.parse(payload);
-    await this.#add(subjectOf(event, id), messageId, { [headerNames.version]: String(event.version) }, JSON.stringify(valid));
+    await this.#add(
+      subjectOf(event, id),
+      messageId,
+      { [headerNames.version]: String(event.version) },
+      JSON.stringify(valid),
+    );
   }
 
   /** Orders something to be done and returns the id of the command. */
-  async send<C extends CommandType>(command: C, id: string, payload: PayloadOf<C>, options: SendOptions = {}): Promise<string> {
+  async send<C extends CommandType>(
+    command: C,
+    id: string,
+    payload: PayloadOf<C>,
+    options: SendOptions = {},
+  ): Promise<string> {
     const messageId = options.messageId ?? randomUUID();
     const headers: Record<string, string> = { [headerNames.version]: String(command.version) };
     if (options.undoes) headers[headerNames.undoes] = options.undoes;
     if (options.expiresAt) headers[headerNames.expires] = options.expiresAt.toISOString();
+    if (options.correlation) headers[headerNames.correlation] = options.correlation;
     await this.#add(subjectOf(command, id), messageId, headers, JSON.stringify(payload));
     return messageId;
   }
@@ -61,13 +79,21 @@ export class Transaction {
     await this.#add(`$KV.${bucket}.${key}`, randomUUID(), { 'KV-Operation': 'DEL' }, '');
   }
 
-  async #add(subject: string, messageId: string, headers: Record<string, string>, payload: string): Promise<void> {
+  async #add(
+    subject: string,
+    messageId: string,
+    headers: Record<string, string>,
+    payload: string,
+  ): Promise<void> {
     const row = new OutboxRow();
     row.messageId = messageId;
     row.subject = subject;
-    row.headers = { ...headers, ...traceHeaders() };
-    if (this.#cause.messageId) row.headers[headerNames.causation] = this.#cause.messageId;
-    if (this.#cause.correlation) row.headers[headerNames.correlation] = this.#cause.correlation;
+    row.headers = {
+      ...(this.#cause.messageId ? { [headerNames.causation]: this.#cause.messageId } : {}),
+      ...(this.#cause.correlation ? { [headerNames.correlation]: this.#cause.correlation } : {}),
+      ...traceHeaders(),
+      ...headers,
+    };
     row.payload = payload;
     const result = await this.manager.insert(OutboxRow, { ...row });
     row.id = String(result.identifiers[0]?.['id']);

@@ -1,0 +1,206 @@
+import { Injectable } from '@nestjs/common';
+import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import { In, LessThanOrEqual, MoreThan } from 'typeorm';
+
+import { CestxError, DeploymentChanged, type Deployment, type FunctionRecord } from '#contracts';
+import { Database, type Transaction } from '#storage';
+
+import { FunctionRow, RevisionRow } from './function.entity.ts';
+import { SagaRun } from './saga-run.entity.ts';
+import type { Dispatch } from './advance-saga.ts';
+
+/** All that the deployments room keeps: functions, revisions and runs. */
+@Injectable()
+export class DeploymentStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#database.transaction(work);
+  }
+
+  /** The function's row, locked until the transaction ends: one run of a function moves at a time. */
+  async lockFunction(tx: Transaction, project: string, name: string): Promise<FunctionRow | null> {
+    return tx.manager.findOne(FunctionRow, { where: { project, name }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  async ensureFunction(tx: Transaction, project: string, name: string, runId: string): Promise<FunctionRow> {
+    await tx.manager
+      .createQueryBuilder()
+      .insert()
+      .into(FunctionRow)
+      .values({
+        project,
+        name,
+        nextVersion: 1,
+        lastRun: runId,
+        liveRevision: null,
+        activeRun: null,
+        host: null,
+        template: null,
+      })
+      .orIgnore()
+      .execute();
+    const row = await this.lockFunction(tx, project, name);
+    if (!row)
+      throw new CestxError('internal', 'A function vanished while it was locked.', { retryable: true });
+    return row;
+  }
+
+  async saveFunction(tx: Transaction, row: FunctionRow): Promise<void> {
+    await tx.manager.save(row);
+  }
+
+  async deleteFunction(tx: Transaction, row: FunctionRow): Promise<void> {
+    await tx.manager.delete(RevisionRow, { project: row.project, functionName: row.name });
+    await tx.manager.remove(row);
+  }
+
+  async findRun(tx: Transaction, id: string): Promise<SagaRun | null> {
+    return tx.manager.findOneBy(SagaRun, { id });
+  }
+
+  async nextPending(tx: Transaction, project: string, functionName: string): Promise<SagaRun | null> {
+    return tx.manager.findOne(SagaRun, {
+      where: { project, functionName, state: 'pending' },
+      order: { sequence: 'ASC' },
+    });
+  }
+
+  /** Stores the run, sends its commands in the run's own trace, and tells whoever watches. */
+  async saveRun(tx: Transaction, run: SagaRun, dispatches: Dispatch[], host: string | null): Promise<void> {
+    await tx.manager.save(SagaRun, run);
+    const runContext = propagation.extract(ROOT_CONTEXT, run.traceHeaders);
+    await context.with(runContext, async () => {
+      for (const dispatch of dispatches) {
+        await tx.send(dispatch.command, dispatch.id, dispatch.payload, {
+          messageId: dispatch.messageId,
+          correlation: run.id,
+          ...(dispatch.undoes ? { undoes: dispatch.undoes } : {}),
+          ...(dispatch.expiresAt ? { expiresAt: dispatch.expiresAt } : {}),
+        });
+      }
+      await tx.emit(DeploymentChanged, run.id, toDeployment(run, host));
+    });
+  }
+
+  async makeLive(tx: Transaction, run: SagaRun): Promise<void> {
+    const { sourceDigest, settings } = run.input;
+    const { artifact, template } = run.results;
+    if (!run.revision || !sourceDigest || !settings || !artifact || !template) {
+      throw new CestxError('internal', `Deployment ${run.id} ended without its revision.`);
+    }
+    await tx.manager.update(
+      RevisionRow,
+      { project: run.project, functionName: run.functionName },
+      { state: 'retired' },
+    );
+    await tx.manager.save(RevisionRow, {
+      project: run.project,
+      functionName: run.functionName,
+      revision: run.revision,
+      runId: run.id,
+      sourceDigest,
+      template,
+      artifact,
+      settings,
+      state: 'live',
+    });
+  }
+
+  async buildIdsOf(tx: Transaction, project: string, functionName: string): Promise<string[]> {
+    const rows = await tx.manager.find(RevisionRow, {
+      where: { project, functionName },
+      order: { createdAt: 'ASC' },
+    });
+    return rows.map((row) => row.runId);
+  }
+
+  /** Runs whose time has come, oldest first. */
+  async due(now: Date): Promise<SagaRun[]> {
+    return this.#database.dataSource.manager.find(SagaRun, {
+      where: { wakeAt: LessThanOrEqual(now) },
+      order: { wakeAt: 'ASC' },
+      take: 50,
+    });
+  }
+
+  async deployment(id: string): Promise<Deployment | null> {
+    const { manager } = this.#database.dataSource;
+    const run = await manager.findOneBy(SagaRun, { id });
+    if (!run) return null;
+    return toDeployment(run, run.results.host ?? null);
+  }
+
+  async function(project: string, name: string): Promise<FunctionRecord | null> {
+    const row = await this.#database.dataSource.manager.findOneBy(FunctionRow, { project, name });
+    return row ? ((await this.#toRecords([row]))[0] ?? null) : null;
+  }
+
+  async functions(project: string, limit: number, after: string | undefined): Promise<FunctionRecord[]> {
+    const rows = await this.#database.dataSource.manager.find(FunctionRow, {
+      where: { project, ...(after ? { name: MoreThan(after) } : {}) },
+      order: { name: 'ASC' },
+      take: limit,
+    });
+    return this.#toRecords(rows);
+  }
+
+  async revisions(
+    project: string,
+    functionName: string,
+    limit: number,
+    offset: number,
+  ): Promise<RevisionRow[]> {
+    return this.#database.dataSource.manager.find(RevisionRow, {
+      where: { project, functionName },
+      order: { createdAt: 'DESC' },
+      skip: offset,
+      take: limit,
+    });
+  }
+
+  async #toRecords(rows: FunctionRow[]): Promise<FunctionRecord[]> {
+    const active = rows.flatMap((row) => (row.activeRun ? [row.activeRun] : []));
+    const runs =
+      active.length > 0 ? await this.#database.dataSource.manager.findBy(SagaRun, { id: In(active) }) : [];
+    return rows.map((row) => {
+      const run = runs.find((one) => one.id === row.activeRun);
+      return {
+        project: row.project,
+        name: row.name,
+        revision: row.liveRevision,
+        url: row.liveRevision ? urlOf(row.host) : null,
+        state: run?.saga === 'remove-function' ? 'removing' : row.liveRevision && !run ? 'live' : 'deploying',
+        template: row.template,
+        createdAt: row.createdAt.toISOString(),
+        updatedAt: row.updatedAt.toISOString(),
+        lastDeploymentId: row.lastRun,
+      };
+    });
+  }
+}
+
+/** The room does not know on which port the gateway listens; the gateway completes the address. */
+function urlOf(host: string | null): string | null {
+  return host ? `http://${host}` : null;
+}
+
+function toDeployment(run: SagaRun, host: string | null): Deployment {
+  return {
+    id: run.id,
+    project: run.project,
+    kind: run.saga === 'remove-function' ? 'remove' : 'deploy',
+    function: run.functionName,
+    revision: run.revision,
+    state: run.state,
+    steps: run.steps,
+    error: run.error,
+    url: urlOf(host),
+    traceId: trace.getSpanContext(propagation.extract(ROOT_CONTEXT, run.traceHeaders))?.traceId ?? null,
+    createdAt: (run.createdAt ?? new Date()).toISOString(),
+  };
+}

@@ -1,0 +1,167 @@
+import { Injectable } from '@nestjs/common';
+import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
+
+import { BuildSource, CestxError, RegisterRoute, type PayloadOf } from '#contracts';
+import type { CommandEnd } from '#messaging';
+import { traceHeaders, withRoom, type Transaction } from '#storage';
+
+import { begin, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
+import { deployFunction } from './deploy-function.saga.ts';
+import { DeploymentStore } from './deployment.store.ts';
+import type { FunctionRow } from './function.entity.ts';
+import { removeFunction } from './remove-function.saga.ts';
+import { SagaRun, type RunInput } from './saga-run.entity.ts';
+import type { Saga } from './saga.ts';
+
+/** Every version that a run may still be on. */
+const sagas: Saga[] = [deployFunction, removeFunction];
+
+/** Moves runs under the lock of their function: what a run decides, sends and stores is one transaction. */
+@Injectable()
+export class SagaRunner {
+  readonly #store: DeploymentStore;
+
+  constructor(store: DeploymentStore) {
+    this.#store = store;
+  }
+
+  /** Puts a new run in its function's line and starts it when nothing is before it. */
+  async enqueue(
+    tx: Transaction,
+    saga: 'deploy-function' | 'remove-function',
+    order: { id: string; project: string; functionName: string; input: RunInput },
+  ): Promise<void> {
+    const row = await this.#store.ensureFunction(tx, order.project, order.functionName, order.id);
+    const definition = saga === 'deploy-function' ? deployFunction : removeFunction;
+    const run = new SagaRun();
+    Object.assign(run, {
+      id: order.id,
+      saga,
+      sagaVersion: definition.version,
+      project: order.project,
+      functionName: order.functionName,
+      revision: null,
+      state: 'pending',
+      input: order.input,
+      results: {},
+      steps: [],
+      position: 0,
+      attempt: 1,
+      waitingFor: null,
+      wakeAt: null,
+      error: null,
+      traceHeaders: traceHeaders(),
+    } satisfies Partial<SagaRun>);
+    row.lastRun = run.id;
+    if (row.activeRun) {
+      await this.#store.saveRun(tx, run, [], row.host);
+      await this.#store.saveFunction(tx, row);
+    } else {
+      await this.#start(tx, row, run);
+    }
+  }
+
+  async commandEnded(tx: Transaction, runId: string, end: CommandEnd): Promise<void> {
+    await this.#move(tx, runId, (saga, run, row) => {
+      const step = run.steps[run.position];
+      const dispatches = (): Dispatch[] => commandEnded(saga, run, end.commandId, end.result, new Date());
+      if (run.waitingFor !== end.commandId) return dispatches();
+      if (end.result.ok) keepResult(run, row, end.command.name, end.result.payload);
+      const result = dispatches();
+      if (step) traceStep(run, step);
+      return result;
+    });
+  }
+
+  async wake(tx: Transaction, runId: string): Promise<void> {
+    await this.#move(tx, runId, (saga, run) => wake(saga, run, new Date()));
+  }
+
+  async #move(
+    tx: Transaction,
+    runId: string,
+    decide: (saga: Saga, run: SagaRun, row: FunctionRow) => Dispatch[],
+  ): Promise<void> {
+    const found = await this.#store.findRun(tx, runId);
+    if (!found) return;
+    const row = await this.#store.lockFunction(tx, found.project, found.functionName);
+    // Read again: it may have moved while we waited for the lock.
+    const run = await this.#store.findRun(tx, runId);
+    if (!row || !run || isOver(run)) return;
+    const dispatches = decide(sagaOf(run), run, row);
+    await this.#store.saveRun(tx, run, dispatches, row.host);
+    if (isOver(run)) await this.#finish(tx, row, run);
+    else await this.#store.saveFunction(tx, row);
+  }
+
+  async #start(tx: Transaction, row: FunctionRow, run: SagaRun): Promise<void> {
+    row.activeRun = run.id;
+    if (run.saga === 'deploy-function') {
+      run.revision = `${row.name}-v${row.nextVersion}`;
+      row.nextVersion += 1;
+      run.input = { ...run.input, previousRevision: row.liveRevision };
+    } else {
+      run.input = { ...run.input, buildIds: await this.#store.buildIdsOf(tx, row.project, row.name) };
+    }
+    const dispatches = begin(sagaOf(run), run, new Date());
+    await this.#store.saveRun(tx, run, dispatches, row.host);
+    await this.#store.saveFunction(tx, row);
+  }
+
+  async #finish(tx: Transaction, row: FunctionRow, run: SagaRun): Promise<void> {
+    row.activeRun = null;
+    if (run.state === 'live') {
+      await this.#store.makeLive(tx, run);
+      row.liveRevision = run.revision;
+      row.template = run.results.template ?? row.template;
+    }
+    if (run.state === 'removed') {
+      row.liveRevision = null;
+      row.host = null;
+    }
+    const next = await this.#store.nextPending(tx, row.project, row.name);
+    if (next) return this.#start(tx, row, next);
+    // A function that never got live, or is removed, leaves nothing behind but the record of its deployments.
+    if (row.liveRevision === null) return this.#store.deleteFunction(tx, row);
+    await this.#store.saveFunction(tx, row);
+  }
+}
+
+function sagaOf(run: SagaRun): Saga {
+  const saga = sagas.find((one) => one.name === run.saga && one.version === run.sagaVersion);
+  if (!saga)
+    throw new CestxError('internal', `Saga ${run.saga} version ${run.sagaVersion} is not known here.`);
+  return saga;
+}
+
+/** What later steps and the record need of a step's answer. */
+function keepResult(run: SagaRun, row: FunctionRow, command: string, payload: unknown): void {
+  if (command === BuildSource.name) {
+    const { template, artifact } = payload as PayloadOf<typeof BuildSource.done>;
+    run.results = { ...run.results, template, artifact };
+  }
+  if (command === RegisterRoute.name) {
+    const { host } = payload as PayloadOf<typeof RegisterRoute.done>;
+    run.results = { ...run.results, host };
+    row.host = host;
+  }
+}
+
+/** A span for the whole step, from its start to its end, however many processes it went through. */
+function traceStep(run: SagaRun, step: SagaRun['steps'][number]): void {
+  if (!step.startedAt || step.ms === null) return;
+  const parent = withRoom(propagation.extract(ROOT_CONTEXT, run.traceHeaders), 'deployments');
+  const start = Date.parse(step.startedAt);
+  context.with(parent, () => {
+    const span = trace.getTracer('cestx').startSpan(`step ${step.name}`, {
+      startTime: start,
+      attributes: {
+        'cestx.saga': run.saga,
+        'cestx.step': step.name,
+        'cestx.deployment': run.id,
+        'cestx.outcome': step.state,
+      },
+    });
+    span.end(start + (step.ms ?? 0));
+  });
+}
