@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+
+import type { MachineSpec } from '../machine.driver.ts';
+import { containerOptions, userFor } from './container-options.ts';
+
+const spec: MachineSpec = {
+  id: 'm1',
+  project: 'default',
+  function: 'echo',
+  revision: 'echo-v1',
+  artifact: { kind: 'image', image: `sha256:${'a'.repeat(64)}` },
+  resources: { cpu: 0.5, memory: 64 * 1024 ** 2, pids: 64 },
+  environment: { GREETING: 'Hello=you', PORT: '1' },
+};
+
+test('no container is made without every limit and every lock', () => {
+  const options = containerOptions(spec, { id: 'h', network: 'cestx', publish: false, imageUser: '' });
+  expect(options.HostConfig).toMatchObject({
+    ReadonlyRootfs: true,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges'],
+    Privileged: false,
+    Memory: 64 * 1024 ** 2,
+    MemorySwap: 64 * 1024 ** 2,
+    NanoCpus: 5e8,
+    PidsLimit: 64,
+    NetworkMode: 'cestx',
+    PortBindings: {},
+  });
+  expect(options.HostConfig).not.toHaveProperty('Binds');
+  expect(options.Env).toEqual(['GREETING=Hello=you', 'PORT=8080']);
+});
+
+test.each(['', 'root', '0', '0:0', '00', 'root:root', undefined])(
+  'an image that would run as root (%j) does not',
+  (user) => {
+    expect(userFor(user)).toBe('65534:65534');
+  },
+);
+
+test('an image keeps a user of its own', () => {
+  expect(userFor('node')).toBe('node');
+  expect(userFor('1000:1000')).toBe('1000:1000');
+});
