@@ -6,7 +6,6 @@ import {
   copyFile,
   mkdir,
   mkdtemp,
-  readFile,
   readdir,
   rename,
   rm,
@@ -16,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { debianSource } from './debian-source.mjs';
 import { PlainError, plainSystemError } from './say.mjs';
 
 const run = promisify(execFile);
@@ -174,37 +174,6 @@ async function putInPlace(first, second, target) {
   } finally {
     await rm(half, { force: true });
   }
-}
-
-/** Mirror and key of the system's own Debian source, in either of apt's two formats. */
-async function debianSource() {
-  const found = [];
-  const partsDir = '/etc/apt/sources.list.d';
-  const parts = await readdir(partsDir).catch(() => []);
-  for (const file of ['/etc/apt/sources.list', ...parts.map((name) => join(partsDir, name))]) {
-    const text = await readFile(file, 'utf8').catch(() => '');
-    found.push(...(file.endsWith('.sources') ? deb822Sources(text) : oneLineSources(text)));
-  }
-  const debian = found.find(({ uri }) => /\/debian\/?$/.test(uri));
-  if (!debian) throw new PlainError('this machine has no Debian package source in /etc/apt');
-  return debian;
-}
-
-function deb822Sources(text) {
-  return text.split(/\n\s*\n/).flatMap((stanza) => {
-    const field = (name) => new RegExp(`^${name}:[ \\t]*(\\S+)`, 'im').exec(stanza)?.[1];
-    const uri = field('URIs');
-    return uri && field('Enabled') !== 'no'
-      ? [{ uri, signedBy: field('Signed-By')?.startsWith('/') ? field('Signed-By') : undefined }]
-      : [];
-  });
-}
-
-function oneLineSources(text) {
-  return text.split('\n').flatMap((line) => {
-    const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+\S+/.exec(line);
-    return match ? [{ uri: match[2], signedBy: /signed-by=(\/\S+)/.exec(match[1] ?? '')?.[1] }] : [];
-  });
 }
 
 function aptReason(error) {
