@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import { CestxError, labelSchema } from '#contracts';
+import {
+  readTraceparent,
+  traceCall,
+  type Call,
+  type Invoker,
+  type Target,
+  type TraceBudget,
+} from '#invocation';
+
+import { problemHeaders, problemOf } from '../problem.ts';
+import type { CallMetrics } from './call-metrics.ts';
+import { readCallTarget, type CallTarget } from './call-target.ts';
+import { writeRawProblem } from './raw-problem.ts';
+
+export interface CallEdgeParts {
+  readonly invoker: Invoker;
+  readonly metrics: CallMetrics;
+  readonly budget: TraceBudget;
+  readonly domain: string;
+  readonly maxTunnels: number;
+}
+
+const callIdPattern = /^[A-Za-z0-9_.:-]{1,128}$/;
+
+/** The way of a call through the gateway. No framework, no broker and no database on it. */
+export class CallEdge {
+  private readonly parts: CallEdgeParts;
+  private tunnels = 0;
+
+  constructor(parts: CallEdgeParts) {
+    this.parts = parts;
+  }
+
+  /** Serves the request when it is a call; false leaves it to the control plane. */
+  serve(request: IncomingMessage, response: ServerResponse): boolean {
+    const startedAt = performance.now();
+    const asked = readCallTarget(request.url ?? '/', request.headers.host, this.parts.domain);
+    if (asked.kind === 'control') return false;
+    const found = this.find(request, asked);
+    if (found instanceof CestxError) {
+      refuse(response, found, callIdOf(request), undefined);
+      return true;
+    }
+    const call = this.callTo(found.target, found.asked, request, startedAt, (error) =>
+      refuse(response, error, call.callId, call.trace.traceparent),
+    );
+    this.parts.invoker.forward(call, request, response);
+    return true;
+  }
+
+  /** An upgrade of a call is tunnelled; of anything else it is refused. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    const asked = readCallTarget(request.url ?? '/', request.headers.host, this.parts.domain);
+    const found = this.find(request, asked);
+    if (found instanceof CestxError) return writeRawProblem(socket, problemOf(found));
+    if (request.headers['content-length'] ?? request.headers['transfer-encoding']) {
+      return writeRawProblem(socket, problemOf(new CestxError('bad-request', 'An upgrade has no body.')));
+    }
+    if (this.tunnels >= this.parts.maxTunnels) {
+      return writeRawProblem(
+        socket,
+        problemOf(new CestxError('busy', 'Too many upgraded connections are open.')),
+      );
+    }
+    this.tunnels++;
+    socket.once('close', () => this.tunnels--);
+    const call = this.callTo(found.target, found.asked, request, performance.now(), (error) =>
+      writeRawProblem(socket, problemOf(error, { traceId: call.trace.traceparent.slice(3, 35) })),
+    );
+    this.parts.invoker.tunnel(call, request, socket, head);
+  }
+
+  private find(
+    request: IncomingMessage,
+    asked: CallTarget,
+  ): { target: Target; asked: Extract<CallTarget, { host: string }> } | CestxError {
+    if (asked.kind === 'control')
+      return new CestxError('not-found', 'No function is called by this address.');
+    if (asked.kind === 'wrong') return new CestxError('bad-request', asked.reason);
+    if (countHosts(request.rawHeaders) > 1)
+      return new CestxError('bad-request', 'There is more than one Host header.');
+    if (asked.kind === 'host') {
+      const target = this.parts.invoker.table.byHost(asked.name);
+      return target
+        ? { target, asked }
+        : new CestxError('not-found', `No function answers at ${asked.name}.`);
+    }
+    const project = String(request.headers['x-cestx-project'] ?? 'default');
+    if (project !== 'default' && !labelSchema.safeParse(project).success) {
+      return new CestxError('bad-request', 'X-Cestx-Project must be the name of a project.');
+    }
+    const target = this.parts.invoker.table.byName(project, asked.name);
+    return target ? { target, asked } : new CestxError('not-found', `There is no function ${asked.name}.`);
+  }
+
+  private callTo(
+    target: Target,
+    asked: { host: string; path: string },
+    request: IncomingMessage,
+    startedAt: number,
+    refused: (error: CestxError) => void,
+  ): Call {
+    const name = target.route?.function ?? '';
+    const callId = callIdOf(request);
+    const trace = traceCall(
+      singleHeader(request.headers.traceparent),
+      {
+        method: request.method ?? 'GET',
+        function: name,
+        project: target.route?.project ?? '',
+        callId,
+        path: asked.path,
+      },
+      this.parts.budget,
+    );
+    return {
+      target,
+      path: asked.path,
+      host: asked.host,
+      callId,
+      trace,
+      startedAt,
+      refused,
+      ended: (status) => this.parts.metrics.record(name, status, (performance.now() - startedAt) / 1000),
+    };
+  }
+}
+
+function refuse(
+  response: ServerResponse,
+  error: CestxError,
+  callId: string,
+  traceparent: string | undefined,
+): void {
+  const trace = readTraceparent(traceparent);
+  const problem = problemOf(error, { traceId: trace?.traceId });
+  const body = JSON.stringify(problem);
+  response.writeHead(problem.status, {
+    ...problemHeaders(problem),
+    'content-length': Buffer.byteLength(body),
+    'x-call-id': callId,
+    ...(traceparent ? { traceparent } : {}),
+    // The rest of a body that is too large is not worth reading.
+    ...(problem.status === 413 ? { connection: 'close' } : {}),
+  });
+  response.end(body);
+}
+
+/** The caller's id when it can go into a log line as it is, else one of ours. */
+function callIdOf(request: IncomingMessage): string {
+  const given = singleHeader(request.headers['x-call-id']);
+  return given !== undefined && callIdPattern.test(given) ? given : randomUUID();
+}
+
+function singleHeader(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function countHosts(raw: readonly string[]): number {
+  let count = 0;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count;
+}

@@ -1,0 +1,53 @@
+import { Controller, Inject, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import type { Logger } from 'pino';
+
+import { LOGGER } from '#boot';
+import { GetDeployment } from '#contracts';
+import { Messenger } from '#messaging';
+
+import { OpenAnswer } from './event-stream.ts';
+import { followDeployment } from './follow-deployment.ts';
+import type { InputOf } from './operation.ts';
+import { operations } from './operations.ts';
+import { Input, Serves } from './serves.decorator.ts';
+
+/** Milliseconds to wait for a deployment whose order has not been read yet. */
+const waitMs = 2000;
+
+@Controller()
+export class DeploymentsController {
+  private readonly messenger: Messenger;
+  private readonly logger: Logger;
+
+  constructor(messenger: Messenger, @Inject(LOGGER) logger: Logger) {
+    this.messenger = messenger;
+    this.logger = logger;
+  }
+
+  @Serves(operations.getDeployment)
+  get(@Input(operations.getDeployment) { params }: InputOf<typeof operations.getDeployment>) {
+    return this.messenger.ask(GetDeployment, { id: params.id, waitMs });
+  }
+
+  @Serves(operations.followDeployment)
+  async follow(
+    @Input(operations.followDeployment) { params }: InputOf<typeof operations.followDeployment>,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    // Asked once before the stream begins, so that an unknown id is a plain 404.
+    const first = await this.messenger.ask(GetDeployment, { id: params.id, waitMs });
+    const answer = new OpenAnswer(reply, 'text/event-stream');
+    try {
+      for await (const deployment of followDeployment(this.messenger, first, answer.signal, () =>
+        answer.beat(),
+      )) {
+        await answer.send(deployment, { name: 'deployment' });
+      }
+      answer.end();
+    } catch (error) {
+      this.logger.warn({ err: error, deployment: params.id }, 'a followed deployment broke off');
+      answer.breakOff();
+    }
+  }
+}

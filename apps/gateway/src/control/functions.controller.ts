@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+
+import { Controller, Inject, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+import { ROOM_CONFIG } from '#boot';
+import {
+  DeployFunction,
+  GetFunction,
+  ListFunctions,
+  ListRevisions,
+  RemoveFunction,
+  settingsSchema,
+} from '#contracts';
+import { Messenger, Objects } from '#messaging';
+
+import type { GatewayConfig } from '../gateway.config.ts';
+import { acceptUpload } from './accept-upload.ts';
+import type { InputOf } from './operation.ts';
+import { operations } from './operations.ts';
+import { traceIdOf } from './request-trace.ts';
+import { Input, Serves } from './serves.decorator.ts';
+
+@Controller()
+export class FunctionsController {
+  private readonly messenger: Messenger;
+  private readonly objects: Objects;
+  private readonly config: GatewayConfig;
+
+  constructor(messenger: Messenger, objects: Objects, @Inject(ROOM_CONFIG) config: GatewayConfig) {
+    this.messenger = messenger;
+    this.objects = objects;
+    this.config = config;
+  }
+
+  @Serves(operations.deployFunction)
+  async deploy(
+    @Input(operations.deployFunction) { query }: InputOf<typeof operations.deployFunction>,
+    @Req() request: FastifyRequest,
+  ) {
+    const { manifest, sourceDigest } = await acceptUpload(request, {
+      objects: this.objects,
+      messenger: this.messenger,
+      maxUpload: this.config.CESTX_MAX_UPLOAD,
+    });
+    const deploymentId = randomUUID();
+    await this.messenger.send(DeployFunction, deploymentId, {
+      deploymentId,
+      project: query.project,
+      function: manifest.name,
+      sourceDigest,
+      ...(manifest.template ? { template: manifest.template } : {}),
+      settings: settingsSchema.parse(manifest),
+    });
+    return accepted(deploymentId, manifest.name, request);
+  }
+
+  @Serves(operations.listFunctions)
+  list(@Input(operations.listFunctions) { query }: InputOf<typeof operations.listFunctions>) {
+    return this.messenger.ask(ListFunctions, query);
+  }
+
+  @Serves(operations.getFunction)
+  get(@Input(operations.getFunction) { params, query }: InputOf<typeof operations.getFunction>) {
+    return this.messenger.ask(GetFunction, { project: query.project, function: params.name });
+  }
+
+  @Serves(operations.removeFunction)
+  async remove(
+    @Input(operations.removeFunction) { params, query }: InputOf<typeof operations.removeFunction>,
+    @Req() request: FastifyRequest,
+  ) {
+    const key = { project: query.project, function: params.name };
+    await this.messenger.ask(GetFunction, key);
+    const deploymentId = randomUUID();
+    await this.messenger.send(RemoveFunction, deploymentId, { deploymentId, ...key });
+    return accepted(deploymentId, params.name, request);
+  }
+
+  @Serves(operations.listRevisions)
+  revisions(@Input(operations.listRevisions) { params, query }: InputOf<typeof operations.listRevisions>) {
+    return this.messenger.ask(ListRevisions, { ...query, function: params.name });
+  }
+}
+
+function accepted(deploymentId: string, name: string, request: FastifyRequest) {
+  const statusUrl = `/v1/deployments/${deploymentId}`;
+  return {
+    deploymentId,
+    function: name,
+    statusUrl,
+    eventsUrl: `${statusUrl}/events`,
+    traceId: traceIdOf(request.raw) ?? null,
+  };
+}

@@ -1,0 +1,165 @@
+import 'reflect-metadata';
+
+import multipart from '@fastify/multipart';
+import {
+  Inject,
+  Injectable,
+  Module,
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  type OnApplicationBootstrap,
+  type Provider,
+} from '@nestjs/common';
+import { APP_GUARD, APP_INTERCEPTOR, NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+
+import { LOGGER, ROOM_CONFIG } from '#boot';
+import { CestxError } from '#contracts';
+import { Invoker, TraceBudget } from '#invocation';
+import { Feeds, KeyValues, Messenger, Objects } from '#messaging';
+
+import { CallEdge } from './calls/call-edge.ts';
+import { CallMetrics } from './calls/call-metrics.ts';
+import { createEdgeServer } from './calls/edge-server.ts';
+import { adminKey, keyChecker } from './control/admin-key.ts';
+import { DeploymentsController } from './control/deployments.controller.ts';
+import { FunctionsController } from './control/functions.controller.ts';
+import { KEY_CHECKER, KeyGuard } from './control/key.guard.ts';
+import { LogsController } from './control/logs.controller.ts';
+import { MachinesController } from './control/machines.controller.ts';
+import { ProblemFilter } from './control/problem.filter.ts';
+import { RequestTraceInterceptor } from './control/request-trace.interceptor.ts';
+import { RunningController } from './control/running.controller.ts';
+import { TracesController } from './control/traces.controller.ts';
+import type { GatewayConfig } from './gateway.config.ts';
+
+@Module({})
+class ControlModule {
+  static with(providers: Provider[]): DynamicModule {
+    return {
+      module: ControlModule,
+      controllers: [
+        FunctionsController,
+        DeploymentsController,
+        LogsController,
+        MachinesController,
+        TracesController,
+        RunningController,
+      ],
+      providers: [
+        ...providers,
+        { provide: APP_GUARD, useClass: KeyGuard },
+        { provide: APP_INTERCEPTOR, useClass: RequestTraceInterceptor },
+      ],
+    };
+  }
+}
+
+/**
+ * The gateway's HTTP side: one server, whose calls go straight to the edge and whose control calls go to a Nest application
+ * beside the room's own. It listens once the endpoint table is filled.
+ */
+@Injectable()
+export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly config: GatewayConfig;
+  private readonly logger: Logger;
+  private readonly house: { messenger: Messenger; feeds: Feeds; keyValues: KeyValues; objects: Objects };
+  private readonly invoker: Invoker;
+  private control: NestFastifyApplication | undefined;
+
+  constructor(
+    @Inject(ROOM_CONFIG) config: GatewayConfig,
+    @Inject(LOGGER) logger: Logger,
+    messenger: Messenger,
+    feeds: Feeds,
+    keyValues: KeyValues,
+    objects: Objects,
+  ) {
+    this.config = config;
+    this.logger = logger;
+    this.house = { messenger, feeds, keyValues, objects };
+    this.invoker = new Invoker({
+      maxBody: config.CESTX_MAX_BODY,
+      holdFor: config.CESTX_HOLD_MS,
+      maxHeld: config.CESTX_MAX_HELD_CALLS,
+      trustProxy: config.CESTX_TRUST_PROXY,
+    });
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { config, house, invoker } = this;
+    const metrics = new CallMetrics();
+    const edge = new CallEdge({
+      invoker,
+      metrics,
+      budget: new TraceBudget(config.CESTX_TRACES_PER_SECOND),
+      domain: config.CESTX_DOMAIN,
+      maxTunnels: config.CESTX_MAX_TUNNELS,
+    });
+    const isKey = keyChecker(await adminKey(config.CESTX_ADMIN_KEY_FILE));
+    this.control = await createControlApp(
+      [
+        { provide: ROOM_CONFIG, useValue: config },
+        { provide: LOGGER, useValue: this.logger },
+        { provide: KEY_CHECKER, useValue: isKey },
+        { provide: Messenger, useValue: house.messenger },
+        { provide: Feeds, useValue: house.feeds },
+        { provide: Objects, useValue: house.objects },
+        { provide: CallMetrics, useValue: metrics },
+        { provide: Invoker, useValue: invoker },
+      ],
+      edge,
+      this.logger,
+    );
+    await invoker.watch(house.keyValues, house.messenger);
+    try {
+      await this.control.listen(config.CESTX_PORT, config.CESTX_HOST);
+    } catch (error) {
+      throw listenError(error, config);
+    }
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.control?.close();
+    await this.invoker.close();
+  }
+}
+
+/** The control plane on a server that gives calls to the edge first. */
+export async function createControlApp(
+  providers: Provider[],
+  edge: CallEdge,
+  logger: Logger,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    serverFactory: (handler: Parameters<typeof createEdgeServer>[1]) => createEdgeServer(edge, handler),
+    // Only the upload of a source has a body, and that is read as a stream with a limit of its own.
+    bodyLimit: 64 * 1024,
+    forceCloseConnections: 'idle',
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(ControlModule.with(providers), adapter, {
+    logger: false,
+    abortOnError: false,
+  });
+  await app.register(multipart);
+  app.useGlobalFilters(new ProblemFilter(logger));
+  return app;
+}
+
+function listenError(error: unknown, config: GatewayConfig): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') {
+    return new CestxError(
+      'conflict',
+      `Port ${config.CESTX_PORT} is taken; free it, or choose another with CESTX_PORT.`,
+    );
+  }
+  if (code === 'EACCES') {
+    return new CestxError(
+      'conflict',
+      `Port ${config.CESTX_PORT} may not be opened by this user; choose one above 1023.`,
+    );
+  }
+  return error;
+}

@@ -1,0 +1,5 @@
+import { runRoom } from '#boot';
+
+import { gatewayRoom } from './gateway.module.ts';
+
+await runRoom(gatewayRoom);

@@ -1,0 +1,196 @@
+import {
+  api,
+  type Accepted,
+  type ApiCall,
+  type Deployment,
+  type FunctionDescription,
+  type LogLine,
+} from './generated.ts';
+import type { Machine, PlatformHealth, RevisionDescription, Route, Trace } from './generated.ts';
+import { ProblemError, problemFrom } from './problem-error.ts';
+import { readEvents, readLines } from './read-stream.ts';
+
+export interface ClientOptions {
+  /** `http://localhost:8080` */
+  url: string;
+  /** The key of control calls; calls to functions need none. */
+  key?: string | undefined;
+  project?: string | undefined;
+}
+
+export interface List<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+export interface LogsQuery {
+  follow?: boolean | undefined;
+  /** ISO time, or a duration back from now such as `5m`. */
+  since?: string | undefined;
+  tail?: number | undefined;
+  machine?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Invocation {
+  /** The path the function sees; `/` when left out. */
+  path?: string | undefined;
+  /** POST when there is a body, else GET. */
+  method?: string | undefined;
+  body?: string | Uint8Array | undefined;
+  headers?: Record<string, string> | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Client {
+  listFunctions(page?: { limit?: number; cursor?: string }): Promise<List<FunctionDescription>>;
+  getFunction(name: string): Promise<FunctionDescription>;
+  listRevisions(name: string, page?: { limit?: number; cursor?: string }): Promise<List<RevisionDescription>>;
+  /** `source` is a tar.gz or zip; the manifest is function.yaml's text, else it is read from the source. */
+  deployFunction(upload: { source: Uint8Array | Blob; manifest?: string | undefined }): Promise<Accepted>;
+  removeFunction(name: string): Promise<Accepted>;
+  getDeployment(id: string): Promise<Deployment>;
+  /** The present state at once, then each change; ends after the last state. Reconnects by itself. */
+  followDeployment(id: string, options?: { signal?: AbortSignal }): AsyncIterable<Deployment>;
+  logs(name: string, query?: LogsQuery): AsyncIterable<LogLine>;
+  getTrace(traceId: string): Promise<Trace>;
+  listMachines(filter?: { function?: string }): Promise<List<Machine>>;
+  listRoutes(): Promise<List<Route>>;
+  /** The function's own answer, whatever its status; headers carry `x-call-id`, `x-duration-seconds`, `traceparent`. */
+  invoke(name: string, invocation?: Invocation): Promise<Response>;
+  /** What `/readyz` says, whether it answered 200 or 503. */
+  health(): Promise<PlatformHealth>;
+}
+
+/** Milliseconds a broken stream is tried again before its end is believed. */
+const patience = 30_000;
+
+export function createClient(options: ClientOptions): Client {
+  const base = options.url.replace(/\/+$/, '');
+  const { key, project } = options;
+  const inProject = project ? { project } : {};
+
+  async function open(
+    path: string,
+    init: RequestInit & { query?: ApiCall<unknown>['query'] } = {},
+  ): Promise<Response> {
+    const { query = {}, ...rest } = init;
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) search.set(name, String(value));
+    const address = `${base}${path}${search.size > 0 ? `?${search}` : ''}`;
+    try {
+      return await fetch(address, rest);
+    } catch (error) {
+      if (rest.signal?.aborted) throw error;
+      const detail = `No gateway answers at ${base}.`;
+      throw new ProblemError({ code: 'unreachable', status: 0, detail }, { cause: error });
+    }
+  }
+
+  async function control(call: ApiCall<unknown>, init: RequestInit = {}): Promise<Response> {
+    const headers = { ...(init.headers as object), ...(key ? { authorization: `Bearer ${key}` } : {}) };
+    const answer = await open(call.path, { ...init, method: call.method, query: call.query, headers });
+    if (!answer.ok) throw await problemFrom(answer);
+    return answer;
+  }
+
+  async function read<Answer>(call: ApiCall<Answer>, init?: RequestInit): Promise<Answer> {
+    return (await (await control(call, init)).json()) as Answer;
+  }
+
+  /** Runs `stream` again when it breaks, until it says it is over or nothing came for too long. */
+  async function* again<T>(
+    stream: () => AsyncIterable<T>,
+    isOver: () => boolean,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<T> {
+    let brokenSince: number | undefined;
+    let opened = false;
+    for (;;) {
+      try {
+        for await (const item of stream()) {
+          opened = true;
+          brokenSince = undefined;
+          yield item;
+        }
+        if (isOver()) return;
+      } catch (error) {
+        const refused = error instanceof ProblemError && error.status !== 0 && error.status < 500;
+        if (signal?.aborted || refused || !opened) throw error;
+        if (brokenSince !== undefined && Date.now() - brokenSince > patience) throw error;
+      }
+      brokenSince ??= Date.now();
+      signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+
+  return {
+    listFunctions: (page) => read(api.listFunctions({ ...inProject, ...page })),
+    getFunction: (name) => read(api.getFunction(name, inProject)),
+    listRevisions: (name, page) => read(api.listRevisions(name, { ...inProject, ...page })),
+    removeFunction: (name) => read(api.removeFunction(name, inProject)),
+    getDeployment: (id) => read(api.getDeployment(id)),
+    getTrace: (traceId) => read(api.getTrace(traceId)),
+    listMachines: (filter) => read(api.listMachines({ ...inProject, ...filter })),
+    listRoutes: () => read(api.listRoutes(inProject)),
+
+    deployFunction({ source, manifest }) {
+      const body = new FormData();
+      if (manifest !== undefined) body.set('manifest', manifest);
+      body.set('source', source instanceof Blob ? source : new Blob([new Uint8Array(source)]), 'source');
+      return read(api.deployFunction(inProject), { body });
+    },
+
+    async *followDeployment(id, { signal } = {}) {
+      let last: Deployment | undefined;
+      const stream = async function* () {
+        const headers = { accept: 'text/event-stream' };
+        const answer = await control(api.followDeployment(id), { headers, ...(signal ? { signal } : {}) });
+        for await (const { name, data } of readEvents(answer)) {
+          if (name === 'deployment') yield JSON.parse(data) as Deployment;
+        }
+      };
+      const isOver = () => last !== undefined && ['live', 'removed', 'failed'].includes(last.state);
+      for await (const deployment of again(stream, isOver, signal)) {
+        // A stream that was opened again begins with the present state.
+        if (JSON.stringify(deployment) === JSON.stringify(last)) continue;
+        last = deployment;
+        yield deployment;
+      }
+    },
+
+    async *logs(name, { signal, follow, ...query } = {}) {
+      let after: string | undefined;
+      const stream = async function* () {
+        const asked = after === undefined ? query : { machine: query.machine, after };
+        const call = api.getLogs(name, { ...inProject, ...asked, ...(follow ? { follow: 'true' } : {}) });
+        for await (const line of readLines(await control(call, signal ? { signal } : {}))) {
+          yield JSON.parse(line) as LogLine;
+        }
+      };
+      const lines = follow ? again(stream, () => false, signal) : stream();
+      for await (const line of lines) {
+        after = line.cursor;
+        yield line;
+      }
+    },
+
+    invoke(name, { path = '/', method, body, headers, signal } = {}) {
+      return open(`/function/${encodeURIComponent(name)}${path.startsWith('/') ? '' : '/'}${path}`, {
+        method: method ?? (body === undefined ? 'GET' : 'POST'),
+        headers: { ...headers, ...(project ? { 'x-cestx-project': project } : {}) },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : new Uint8Array(body) }),
+        ...(signal ? { signal } : {}),
+      });
+    },
+
+    async health() {
+      const { path } = api.getReadyz();
+      const answer = await open(path);
+      if (!answer.ok && answer.status !== 503) throw await problemFrom(answer);
+      return (await answer.json()) as PlatformHealth;
+    },
+  };
+}

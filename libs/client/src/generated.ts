@@ -1,0 +1,277 @@
+// Made from the gateway's OpenAPI document by `node scripts/generate-client.ts`; not written by hand.
+
+/** How a call is written; `Answer` is what a good answer holds. */
+export interface ApiCall<Answer> {
+  method: string;
+  path: string;
+  query: Record<string, string | number | boolean | undefined>;
+  /** Never set; carries the type. */
+  answer?: Answer;
+}
+
+export type Accepted = {
+  deploymentId: string;
+  function: string;
+  statusUrl: string;
+  eventsUrl: string;
+  traceId: string | null;
+};
+
+export type Deployment = {
+  id: string;
+  project: string;
+  kind: 'deploy' | 'remove';
+  function: string;
+  revision: string | null;
+  state: 'pending' | 'running' | 'live' | 'removed' | 'undoing' | 'failed';
+  steps: Step[];
+  error: DeploymentError | null;
+  url: string | null;
+  traceId: string | null;
+  createdAt: string;
+};
+
+export type DeploymentError = {
+  step: string;
+  code:
+    | 'bad-request'
+    | 'invalid-manifest'
+    | 'invalid-archive'
+    | 'unauthenticated'
+    | 'not-found'
+    | 'conflict'
+    | 'too-large'
+    | 'busy'
+    | 'build-failed'
+    | 'start-failed'
+    | 'expired'
+    | 'undone'
+    | 'timed-out'
+    | 'invalid-message'
+    | 'no-driver'
+    | 'function-unreachable'
+    | 'function-timeout'
+    | 'unavailable'
+    | 'internal';
+  message: string;
+  lastLines: string[];
+};
+
+export type FunctionDescription = {
+  project: string;
+  name: string;
+  revision: string | null;
+  url: string | null;
+  state: 'deploying' | 'live' | 'removing';
+  template: string | null;
+  createdAt: string;
+  updatedAt: string;
+  lastDeploymentId: string;
+};
+
+export type FunctionList = { items: FunctionDescription[]; nextCursor: string | null };
+
+export type LogLine = {
+  name: string;
+  revision: string | null;
+  machine: string;
+  stream: 'stdout' | 'stderr' | 'build';
+  timestamp: string;
+  text: string;
+  callId?: string | undefined;
+  traceId?: string | undefined;
+  cursor: string;
+};
+
+export type Machine = {
+  id: string;
+  project: string;
+  function: string;
+  revision: string;
+  driver: 'docker' | 'process';
+  state: 'creating' | 'starting' | 'running' | 'frozen' | 'stopped' | 'failed' | 'removed';
+  address: string | null;
+  createdAt: string;
+};
+
+export type MachineList = { items: Machine[]; nextCursor: string | null };
+
+export type PlatformHealth = { ready: boolean; rooms: RoomHealth[] };
+
+export type Problem = {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  help: string;
+  traceId?: string | undefined;
+  lastLines?: string[] | undefined;
+};
+
+export type RevisionDescription = {
+  revision: string;
+  sourceDigest: string;
+  template: string;
+  state: 'live' | 'retired';
+  createdAt: string;
+};
+
+export type RevisionList = { items: RevisionDescription[]; nextCursor: string | null };
+
+export type RoomHealth = {
+  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs';
+  ready: boolean;
+  checks: { name: string; ok: boolean; detail?: string | undefined }[];
+};
+
+export type Route = {
+  project: string;
+  function: string;
+  host: string;
+  traffic: { revision: string; percent: number }[];
+};
+
+export type RouteList = { items: Route[]; nextCursor: string | null };
+
+export type Span = {
+  traceId: string;
+  spanId: string;
+  parentSpanId: string | null;
+  service: string;
+  name: string;
+  kind: 'INTERNAL' | 'SERVER' | 'CLIENT' | 'PRODUCER' | 'CONSUMER';
+  startTime: string;
+  durationMs: number;
+  status: 'UNSET' | 'OK' | 'ERROR';
+  attributes: Record<string, string | number | boolean | unknown[]>;
+};
+
+export type Step = {
+  name: string;
+  state: 'pending' | 'running' | 'done' | 'failed' | 'undoing' | 'undone';
+  startedAt: string | null;
+  ms: number | null;
+  error: DeploymentError | null;
+};
+
+export type Trace = { traceId: string; spans: Span[] };
+
+export const api = {
+  /** Deploy a function. */
+  deployFunction: (query: { project?: string | undefined } = {}): ApiCall<Accepted> => ({
+    method: 'POST',
+    path: '/v1/functions',
+    query,
+  }),
+  /** List the functions of a project. */
+  listFunctions: (
+    query: { project?: string | undefined; limit?: number | undefined; cursor?: string | undefined } = {},
+  ): ApiCall<FunctionList> => ({
+    method: 'GET',
+    path: '/v1/functions',
+    query,
+  }),
+  /** Describe a function. */
+  getFunction: (
+    name: string,
+    query: { project?: string | undefined } = {},
+  ): ApiCall<FunctionDescription> => ({
+    method: 'GET',
+    path: `/v1/functions/${encodeURIComponent(name)}`,
+    query,
+  }),
+  /** Remove a function and everything it has. */
+  removeFunction: (name: string, query: { project?: string | undefined } = {}): ApiCall<Accepted> => ({
+    method: 'DELETE',
+    path: `/v1/functions/${encodeURIComponent(name)}`,
+    query,
+  }),
+  /** List the revisions of a function. */
+  listRevisions: (
+    name: string,
+    query: { project?: string | undefined; limit?: number | undefined; cursor?: string | undefined } = {},
+  ): ApiCall<RevisionList> => ({
+    method: 'GET',
+    path: `/v1/functions/${encodeURIComponent(name)}/revisions`,
+    query,
+  }),
+  /** Read or follow the log of a function. */
+  getLogs: (
+    name: string,
+    query: {
+      project?: string | undefined;
+      follow?: string | undefined;
+      since?: string | undefined;
+      tail?: number | undefined;
+      machine?: string | undefined;
+      after?: string | undefined;
+    } = {},
+  ): ApiCall<LogLine> => ({
+    method: 'GET',
+    path: `/v1/functions/${encodeURIComponent(name)}/logs`,
+    query,
+  }),
+  /** One deployment, with each of its steps. */
+  getDeployment: (id: string): ApiCall<Deployment> => ({
+    method: 'GET',
+    path: `/v1/deployments/${encodeURIComponent(id)}`,
+    query: {},
+  }),
+  /** Follow a deployment. */
+  followDeployment: (id: string): ApiCall<string> => ({
+    method: 'GET',
+    path: `/v1/deployments/${encodeURIComponent(id)}/events`,
+    query: {},
+  }),
+  /** List machines. */
+  listMachines: (
+    query: { project?: string | undefined; function?: string | undefined } = {},
+  ): ApiCall<MachineList> => ({
+    method: 'GET',
+    path: '/v1/machines',
+    query,
+  }),
+  /** List routes. */
+  listRoutes: (query: { project?: string | undefined } = {}): ApiCall<RouteList> => ({
+    method: 'GET',
+    path: '/v1/routes',
+    query,
+  }),
+  /** The spans of one trace. */
+  getTrace: (traceId: string): ApiCall<Trace> => ({
+    method: 'GET',
+    path: `/v1/traces/${encodeURIComponent(traceId)}`,
+    query: {},
+  }),
+  /** The gateway runs. */
+  getHealthz: (): ApiCall<string> => ({
+    method: 'GET',
+    path: '/healthz',
+    query: {},
+  }),
+  /** Every room can work. */
+  getReadyz: (): ApiCall<PlatformHealth> => ({
+    method: 'GET',
+    path: '/readyz',
+    query: {},
+  }),
+  /** Metrics, in the text format of Prometheus. */
+  getMetrics: (): ApiCall<string> => ({
+    method: 'GET',
+    path: '/metrics',
+    query: {},
+  }),
+  /** This description. */
+  getOpenapi: (): ApiCall<Record<string, unknown>> => ({
+    method: 'GET',
+    path: '/openapi.json',
+    query: {},
+  }),
+  /** This description, to read. */
+  getDocs: (): ApiCall<string> => ({
+    method: 'GET',
+    path: '/docs',
+    query: {},
+  }),
+};
