@@ -18,6 +18,8 @@ const batchSize = 500;
 export class Feeds {
   readonly #connection: NatsConnection;
   readonly #publisher: Publisher;
+  readonly #reconnectListeners = new Set<() => void>();
+  #isWatchingLink = false;
 
   constructor(connection: NatsConnection, publisher: Publisher) {
     this.#connection = connection;
@@ -98,6 +100,66 @@ export class Feeds {
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
     }
+  }
+
+  /** The number of the newest message that was ever stored where `filter` points; 0 when there was none. */
+  async end(filter: string): Promise<number> {
+    const manager = await jetstreamManager(this.#connection);
+    return (await manager.streams.info(streamOf(filter))).state.last_seq;
+  }
+
+  /**
+   * Hands everything behind `after` to `handle`, in the order of the stream and in batches, with the number of the last message read.
+   * Nothing is acknowledged: the reader keeps its place together with what it made of the messages. Throws what `handle`
+   * throws; ends with `signal`, and when the link broke, for the reader to start again from its place.
+   */
+  async follow<T>(
+    filter: string,
+    after: number,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    handle: (items: FeedItem<T>[], last: number) => Promise<void>,
+  ): Promise<void> {
+    const consumer = await jetstream(this.#connection).consumers.get(streamOf(filter), {
+      filter_subjects: filter,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: after + 1,
+    });
+    const messages = await consumer.consume({ max_messages: batchSize * 4 });
+    const stop = () => messages.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    this.#onReconnect(stop);
+    try {
+      let items: FeedItem<T>[] = [];
+      let received = 0;
+      for await (const message of messages) {
+        if (signal.aborted) return;
+        received += 1;
+        const parsed = schema.safeParse(parseJson(message.string()));
+        if (parsed.success) items.push({ value: parsed.data, sequence: message.seq });
+        // More is on its way as long as something is pending: then a fuller batch is worth the wait.
+        if (received < batchSize && message.info.pending > 0) continue;
+        await handle(items, message.seq);
+        items = [];
+        received = 0;
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#reconnectListeners.delete(stop);
+      stop();
+      await consumer.delete().catch(() => undefined);
+    }
+  }
+
+  #onReconnect(listener: () => void): void {
+    this.#reconnectListeners.add(listener);
+    if (this.#isWatchingLink) return;
+    this.#isWatchingLink = true;
+    void (async () => {
+      for await (const status of this.#connection.status()) {
+        if (status.type === 'reconnect') for (const each of this.#reconnectListeners) each();
+      }
+    })();
   }
 
   async #consumeBatch<T>(
