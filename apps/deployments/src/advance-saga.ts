@@ -78,8 +78,7 @@ function stepDone(saga: Saga, run: SagaRun, now: Date): Dispatch[] {
   run.attempt = 1;
   run.position += 1;
   if (run.position < run.steps.length) return startStep(saga, run, now);
-  run.position = run.steps.length - 1;
-  return end(run, saga.success);
+  return finish(saga, run);
 }
 
 function stepFailed(saga: Saga, run: SagaRun, failure: Failure, now: Date): Dispatch[] {
@@ -91,8 +90,7 @@ function stepFailed(saga: Saga, run: SagaRun, failure: Failure, now: Date): Disp
     run.attempt = 1;
     run.position += 1;
     if (run.position < run.steps.length) return startStep(saga, run, now);
-    run.position = run.steps.length - 1;
-    return end(run, saga.success === 'live' ? 'live' : 'failed');
+    return finish(saga, run);
   }
   endRecord(recordAt(run), 'failed', now, error);
   run.error = error;
@@ -142,6 +140,12 @@ function pause(run: SagaRun, now: Date): Dispatch[] {
   run.waitingFor = null;
   run.wakeAt = new Date(now.getTime() + delay);
   return [];
+}
+
+/** A function with a step behind the pivot that failed is live all the same; a removal that left something is not one. */
+function finish(saga: Saga, run: SagaRun): Dispatch[] {
+  run.position = run.steps.length - 1;
+  return end(run, saga.success === 'removed' && run.error ? 'failed' : saga.success);
 }
 
 function end(run: SagaRun, state: 'live' | 'removed' | 'failed'): Dispatch[] {

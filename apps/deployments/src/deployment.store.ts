@@ -71,7 +71,7 @@ export class DeploymentStore {
   }
 
   /** Stores the run, sends its commands in the run's own trace, and tells whoever watches. */
-  async saveRun(tx: Transaction, run: SagaRun, dispatches: Dispatch[], host: string | null): Promise<void> {
+  async saveRun(tx: Transaction, run: SagaRun, dispatches: Dispatch[]): Promise<void> {
     await tx.manager.save(SagaRun, run);
     const runContext = propagation.extract(ROOT_CONTEXT, run.traceHeaders);
     await context.with(runContext, async () => {
@@ -83,7 +83,7 @@ export class DeploymentStore {
           ...(dispatch.expiresAt ? { expiresAt: dispatch.expiresAt } : {}),
         });
       }
-      await tx.emit(DeploymentChanged, run.id, toDeployment(run, host));
+      await tx.emit(DeploymentChanged, run.id, toDeployment(run));
     });
   }
 
@@ -132,7 +132,7 @@ export class DeploymentStore {
     const { manager } = this.#database.dataSource;
     const run = await manager.findOneBy(SagaRun, { id });
     if (!run) return null;
-    return toDeployment(run, run.results.host ?? null);
+    return toDeployment(run);
   }
 
   async function(project: string, name: string): Promise<FunctionRecord | null> {
@@ -164,17 +164,17 @@ export class DeploymentStore {
   }
 
   async #toRecords(rows: FunctionRow[]): Promise<FunctionRecord[]> {
-    const active = rows.flatMap((row) => (row.activeRun ? [row.activeRun] : []));
-    const runs =
-      active.length > 0 ? await this.#database.dataSource.manager.findBy(SagaRun, { id: In(active) }) : [];
+    const runs = await this.#database.dataSource.manager.findBy(SagaRun, {
+      id: In(rows.map((row) => row.lastRun)),
+    });
     return rows.map((row) => {
-      const run = runs.find((one) => one.id === row.activeRun);
+      const run = runs.find((one) => one.id === row.lastRun);
       return {
         project: row.project,
         name: row.name,
         revision: row.liveRevision,
         url: row.liveRevision ? urlOf(row.host) : null,
-        state: run?.saga === 'remove-function' ? 'removing' : row.liveRevision && !run ? 'live' : 'deploying',
+        state: run?.saga === 'remove-function' ? 'removing' : row.liveRevision ? 'live' : 'deploying',
         template: row.template,
         createdAt: row.createdAt.toISOString(),
         updatedAt: row.updatedAt.toISOString(),
@@ -189,7 +189,7 @@ function urlOf(host: string | null): string | null {
   return host ? `http://${host}` : null;
 }
 
-function toDeployment(run: SagaRun, host: string | null): Deployment {
+function toDeployment(run: SagaRun): Deployment {
   return {
     id: run.id,
     project: run.project,
@@ -199,7 +199,7 @@ function toDeployment(run: SagaRun, host: string | null): Deployment {
     state: run.state,
     steps: run.steps,
     error: run.error,
-    url: urlOf(host),
+    url: urlOf(run.results.host ?? null),
     traceId: trace.getSpanContext(propagation.extract(ROOT_CONTEXT, run.traceHeaders))?.traceId ?? null,
     createdAt: (run.createdAt ?? new Date()).toISOString(),
   };

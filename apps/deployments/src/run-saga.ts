@@ -54,7 +54,7 @@ export class SagaRunner {
     } satisfies Partial<SagaRun>);
     row.lastRun = run.id;
     if (row.activeRun) {
-      await this.#store.saveRun(tx, run, [], row.host);
+      await this.#store.saveRun(tx, run, []);
       await this.#store.saveFunction(tx, row);
     } else {
       await this.#start(tx, row, run);
@@ -89,7 +89,7 @@ export class SagaRunner {
     const run = await this.#store.findRun(tx, runId);
     if (!row || !run || isOver(run)) return;
     const dispatches = decide(sagaOf(run), run, row);
-    await this.#store.saveRun(tx, run, dispatches, row.host);
+    await this.#store.saveRun(tx, run, dispatches);
     if (isOver(run)) await this.#finish(tx, row, run);
     else await this.#store.saveFunction(tx, row);
   }
@@ -104,7 +104,7 @@ export class SagaRunner {
       run.input = { ...run.input, buildIds: await this.#store.buildIdsOf(tx, row.project, row.name) };
     }
     const dispatches = begin(sagaOf(run), run, new Date());
-    await this.#store.saveRun(tx, run, dispatches, row.host);
+    await this.#store.saveRun(tx, run, dispatches);
     await this.#store.saveFunction(tx, row);
   }
 

@@ -17,6 +17,9 @@ export const houseConfig = z.object({
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The one place that reads the environment of the process. */
+export const processEnvironment: Environment = process.env;
+
 /** Parses an environment; throws one sentence that names each variable that is missing or wrong. */
 export function readEnvironment<S extends z.ZodObject>(schema: S, environment: Environment): z.output<S> {
   const parsed = schema.safeParse(environment);

@@ -1,4 +1,4 @@
-export { readEnvironment, type Environment } from './house.config.ts';
+export { processEnvironment, readEnvironment, type Environment } from './house.config.ts';
 export { LOGGER } from './logger.ts';
 export { defineRoom, ROOM_CONFIG, type RoomDefinition } from './room.ts';
 export { runRoom, sentenceOf, stopOnSignal } from './run-room.ts';

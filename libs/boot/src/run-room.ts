@@ -2,6 +2,7 @@ import type { z } from 'zod';
 
 import { CestxError } from '#contracts';
 
+import { processEnvironment } from './house.config.ts';
 import type { RoomDefinition } from './room.ts';
 import { setRoomOfProcess } from './room-span.processor.ts';
 import { startRoom, type RunningRoom } from './start-room.ts';
@@ -14,7 +15,7 @@ const stopPatience = 30_000;
 export async function runRoom<C extends z.ZodObject>(room: RoomDefinition<C>): Promise<void> {
   setRoomOfProcess(room.name);
   try {
-    const running = await startRoom(room, process.env);
+    const running = await startRoom(room, processEnvironment);
     stopOnSignal(() => running.stop());
     process.stdout.write(`ready ${running.name}\n`);
   } catch (error) {
