@@ -157,8 +157,6 @@ const hostileTars: [string, RawTarEntry[], string, ErrorCode?][] = [
     ],
     '../x',
   ],
-    '../x',
-  ],
   [
     'a GNU long name that climbs out',
     [

@@ -1,0 +1,211 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { CestxError, type Artifact } from '#contracts';
+
+import { digestOf } from '../archive/pack-source.ts';
+import { readFolder, sourceOf } from '../archive/read-folder.fixture.ts';
+import type { SourceTree } from '../archive/source-tree.ts';
+import type { TemplateName } from '../choose-template.ts';
+import type { Builder } from './builder.ts';
+
+export interface BuilderUnderTest {
+  builder: Builder;
+  /** Starts an artefact and says where it answers. */
+  start(artifact: Artifact): Promise<{ url: string; stop: () => Promise<void> }>;
+  /** Everything the machine still has of a build. */
+  leftovers(buildId: string): Promise<string[]>;
+}
+
+export interface RunningBuild {
+  buildId: string;
+  lines: string[];
+  result: Promise<Artifact>;
+}
+
+export const echoName = () =>
+  readFolder(fileURLToPath(new URL('../../../../examples/echo-name', import.meta.url)));
+
+export function startBuild(
+  builder: Builder,
+  source: SourceTree,
+  options: { template?: TemplateName; signal?: AbortSignal; onLine?: (line: string) => void } = {},
+): RunningBuild {
+  const buildId = randomUUID();
+  const lines: string[] = [];
+  const result = builder.build({
+    buildId,
+    project: 'default',
+    functionName: 'echo-name',
+    sourceDigest: digestOf(source),
+    template: options.template ?? 'node',
+    source,
+    log: (line) => {
+      lines.push(line);
+      options.onLine?.(line);
+    },
+    signal: options.signal ?? new AbortController().signal,
+  });
+  return { buildId, lines, result };
+}
+
+export async function failure(build: RunningBuild): Promise<CestxError> {
+  const outcome = await build.result.then(
+    (artifact) => `it was built: ${JSON.stringify(artifact)}`,
+    (error: unknown) => error,
+  );
+  expect(outcome).toBeInstanceOf(CestxError);
+  return outcome as CestxError;
+}
+
+const script = (build: string, files: Record<string, string> = {}) =>
+  sourceOf({ 'package.json': { name: 'x', scripts: { build, start: 'node server.js' } }, ...files });
+
+/** What every builder does, whatever it builds for. */
+export function describeBuilder(under: () => BuilderUnderTest): void {
+  const made: Artifact[] = [];
+  const finish = async (build: RunningBuild) => {
+    const artifact = await build.result;
+    made.push(artifact);
+    return artifact;
+  };
+  afterEach(async () => {
+    for (const artifact of made.splice(0)) await under().builder.remove(artifact);
+  });
+
+  describe('a source with dependencies', () => {
+    it('is installed from its lock file, starts, answers, and is gone when removed', async () => {
+      const { builder, start, leftovers } = under();
+      const build = startBuild(builder, await echoName());
+      const artifact = await finish(build);
+      expect(build.lines.join('\n')).toMatch(/npm ci/);
+      expect(build.lines.join('\n')).toMatch(/added 1 package/);
+      expect(await builder.exists(artifact)).toBe(true);
+      const { url, stop } = await start(artifact);
+      try {
+        const answer = await fetch(`${url}/echo-name`, { method: 'POST', body: '{"name":"Ada"}' });
+        expect([answer.status, await answer.text()]).toEqual([200, 'Hello, Ada']);
+        expect((await fetch(`${url}/echo-name`, { method: 'POST', body: '{' })).status).toBe(400);
+        expect((await fetch(`${url}/_/health`)).status).toBe(200);
+      } finally {
+        await stop();
+      }
+      await builder.remove(artifact);
+      await builder.remove(artifact);
+      expect(await builder.exists(artifact)).toBe(false);
+      expect(await leftovers(build.buildId)).toEqual([]);
+    });
+
+    it('of its build only has none of those when it runs', async () => {
+      const { builder, start } = under();
+      const source = sourceOf({
+        'package.json': {
+          name: 'x',
+          type: 'module',
+          scripts: { build: 'node make.js', start: 'node out/server.js' },
+          devDependencies: { ms: '2.1.3' },
+        },
+        'make.js': `import ms from 'ms'; import { cpSync } from 'node:fs';
+          console.log('minute', ms('1m')); cpSync('server.js', 'out/server.js');`,
+        'server.js': `import { createServer } from 'node:http';
+          const ms = await import('ms').then(() => 'there', () => 'gone');
+          createServer((q, r) => r.end(ms)).listen(process.env.PORT, '0.0.0.0');`,
+      });
+      const build = startBuild(builder, source);
+      const artifact = await finish(build);
+      expect(build.lines.join('\n')).toContain('minute 60000');
+      const { url, stop } = await start(artifact);
+      try {
+        expect(await (await fetch(url)).text()).toBe('gone');
+      } finally {
+        await stop();
+      }
+    });
+  });
+
+  describe('a build that fails says why, shows its last lines, and leaves nothing:', () => {
+    const cases: [string, () => Promise<SourceTree> | SourceTree, RegExp][] = [
+      [
+        'a lock file that does not match',
+        async () => {
+          const source = await echoName();
+          const manifest = {
+            name: 'x',
+            scripts: { start: 'node server.js' },
+            dependencies: { valibot: '^1.0.0', ms: '2.1.3' },
+          };
+          const files = source.files.filter((file) => file.path !== 'package.json');
+          return { ...source, files: [...files, ...sourceOf({ 'package.json': manifest }).files] };
+        },
+        /^npm ci failed: package-lock\.json does not match package\.json\.$/,
+      ],
+      [
+        'a version that does not exist',
+        () => sourceOf({ 'package.json': { dependencies: { ms: '99.0.0' } }, 'server.js': '' }),
+        /^npm install failed: there is no version ms@99\.0\.0\.$/,
+      ],
+      ['a build script that fails', () => script('echo the reason >&2; exit 3'), /^npm run build failed: /],
+      [
+        'a build script that is missing a program',
+        () => script('no-such-program'),
+        /^npm run build failed: /,
+      ],
+      [
+        'a build that takes too much memory',
+        () =>
+          script('node eat.js', { 'eat.js': 'const a = []; for (;;) a.push(Buffer.alloc(16 << 20, 1));' }),
+        /^npm run build failed: it needed more memory/,
+      ],
+    ];
+    it.each(cases)('%s', async (_, source, reason) => {
+      const { builder, leftovers } = under();
+      const build = startBuild(builder, await source());
+      const error = await failure(build);
+      expect(error.code).toBe('build-failed');
+      expect(error.message).toMatch(reason);
+      expect(error.lastLines?.length).toBeGreaterThan(0);
+      expect(await leftovers(build.buildId)).toEqual([]);
+    });
+
+    it('nothing that says how it starts', async () => {
+      const { builder, leftovers } = under();
+      const build = startBuild(builder, sourceOf({ 'package.json': {} }));
+      expect((await failure(build)).message).toContain('it does not say how it starts');
+      expect(await leftovers(build.buildId)).toEqual([]);
+    });
+  });
+
+  it('a build never runs as root', async () => {
+    const build = startBuild(under().builder, script('echo "user=$(id -u)"'));
+    await finish(build);
+    expect(build.lines.find((line) => line.startsWith('user='))).not.toBe('user=0');
+  });
+
+  it('an aborted build ends at once with the reason it was given, and leaves nothing', async () => {
+    const { builder, leftovers } = under();
+    const controller = new AbortController();
+    const build = startBuild(builder, script('echo started; sleep 300'), {
+      signal: controller.signal,
+      onLine: (line) => {
+        if (line === 'started') controller.abort(new CestxError('undone', 'It was cancelled.'));
+      },
+    });
+    const startedAt = Date.now();
+    expect((await failure(build)).code).toBe('undone');
+    expect(Date.now() - startedAt).toBeLessThan(30_000);
+    expect(await leftovers(build.buildId)).toEqual([]);
+  });
+
+  it('what a killed build left can be cleared, without touching what is kept', async () => {
+    const { builder, leftovers } = under();
+    const build = startBuild(builder, sourceOf({ 'package.json': {}, 'server.js': 'process.exit()' }));
+    const artifact = await finish(build);
+    await builder.clear(build.buildId, artifact);
+    expect(await builder.exists(artifact)).toBe(true);
+    await builder.clear(build.buildId, null);
+    expect(await builder.exists(artifact)).toBe(false);
+    expect(await leftovers(build.buildId)).toEqual([]);
+  });
+}

@@ -1,0 +1,37 @@
+import type { Artifact, DriverName } from '#contracts';
+
+import type { SourceTree } from '../archive/source-tree.ts';
+import type { TemplateName } from '../choose-template.ts';
+
+export interface BuildRequest {
+  readonly buildId: string;
+  readonly project: string;
+  readonly functionName: string;
+  readonly sourceDigest: string;
+  readonly template: TemplateName;
+  readonly source: SourceTree;
+  /** Takes the build's output line by line. */
+  readonly log: (line: string) => void;
+  /** Aborted when the build is discarded, takes too long, or the room stops; its reason says which. */
+  readonly signal: AbortSignal;
+}
+
+/** What any build may use. */
+export interface BuildLimits {
+  /** Bytes. */
+  readonly memory: number;
+  /** Cores. */
+  readonly cpu: number;
+}
+
+/** Makes artefacts for one driver. Nothing half-made stays when a call fails or is aborted. */
+export interface Builder {
+  readonly driver: DriverName;
+  /** Builds and verifies. A source that cannot be built ends in `build-failed` with a plain reason. */
+  build(request: BuildRequest): Promise<Artifact>;
+  exists(artifact: Artifact): Promise<boolean>;
+  /** Removing what is not there is no error. */
+  remove(artifact: Artifact): Promise<void>;
+  /** Removes what a killed build left, but for `keep`, which is recorded and in use. */
+  clear(buildId: string, keep: Artifact | null): Promise<void>;
+}

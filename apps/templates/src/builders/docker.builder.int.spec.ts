@@ -1,0 +1,112 @@
+import Docker from 'dockerode';
+import { afterAll, describe, expect, it } from 'vitest';
+
+import type { Artifact } from '#contracts';
+
+import { sourceOf } from '../archive/read-folder.fixture.ts';
+import { answers } from './answers.fixture.ts';
+import { describeBuilder, echoName, failure, startBuild } from './builder.suite.ts';
+import { DockerBuilder } from './docker.builder.ts';
+
+const docker = new Docker();
+const base = 'cestx/node:24';
+const available = await docker
+  .getImage(base)
+  .inspect()
+  .then(
+    () => true,
+    () => false,
+  );
+
+const builder = new DockerBuilder({
+  limits: { memory: 512 * 1024 ** 2, cpu: 1 },
+  caFile: process.env['NODE_EXTRA_CA_CERTS'],
+});
+
+async function start(artifact: Artifact) {
+  if (artifact.kind !== 'image') throw new Error('not an image');
+  const container = await docker.createContainer({
+    Image: artifact.image,
+    Env: ['PORT=8080'],
+    HostConfig: { ReadonlyRootfs: true, Tmpfs: { '/tmp': '' }, CapDrop: ['ALL'] },
+  });
+  const stop = () => container.remove({ force: true });
+  await container.start();
+  const { NetworkSettings } = await container.inspect();
+  const url = `http://${NetworkSettings.Networks['bridge']?.IPAddress}:8080`;
+  await answers(url, stop);
+  return { url, stop };
+}
+
+async function leftovers(buildId: string): Promise<string[]> {
+  const filters = { label: [`cestx.build=${buildId}`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  const images = await docker.listImages({ all: true, filters });
+  return [...containers.map(({ Id }) => `container ${Id}`), ...images.map(({ Id }) => `image ${Id}`)];
+}
+
+describe.runIf(available)('the docker builder', () => {
+  const made: Artifact[] = [];
+  afterAll(async () => {
+    for (const artifact of made) await builder.remove(artifact);
+  });
+  describeBuilder(() => ({ builder, start, leftovers }));
+
+  it('pins the image by its id, labels it, and leaves the certificate of the build out of it', async () => {
+    const source = await echoName();
+    const build = startBuild(builder, source);
+    const artifact = await build.result;
+    made.push(artifact);
+    if (artifact.kind !== 'image') throw new Error('not an image');
+    const image = await docker.getImage(artifact.image).inspect();
+    expect(image.Id).toBe(artifact.image);
+    expect(image.Config.Labels).toMatchObject({ 'cestx.build': build.buildId });
+    expect(image.Config.User).toBe('65534:65534');
+    const history = JSON.stringify(await docker.getImage(artifact.image).history());
+    expect(history).not.toContain('cestx-build-ca');
+  });
+
+  it('installs nothing anew when only the code changed', async () => {
+    const source = await echoName();
+    made.push(await startBuild(builder, source).result);
+    const files = source.files.map((file) =>
+      file.path === 'server.js'
+        ? { ...file, content: Buffer.concat([file.content, Buffer.from('\n// changed\n')]) }
+        : file,
+    );
+    const build = startBuild(builder, { ...source, files });
+    made.push(await build.result);
+    expect(build.lines.join('\n')).toMatch(/npm ci.*\n ?---> Using cache/);
+    expect(build.lines.join('\n')).not.toContain('added 1 package');
+  });
+
+  it('builds the Dockerfile of the user as it is', async () => {
+    const source = sourceOf({
+      Dockerfile: `FROM ${base}\nCOPY hello.txt /\nUSER 65534\nCMD ["cat", "/hello.txt"]\n`,
+      'hello.txt': 'hi',
+    });
+    const artifact = await startBuild(builder, source, { template: 'dockerfile' }).result;
+    made.push(artifact);
+    expect(await builder.exists(artifact)).toBe(true);
+  });
+
+  it.each([
+    ['an unknown instruction', 'FROM scratch\nNONSENSE x\n', /cannot be built: .*NONSENSE/i],
+    ['a missing file', `FROM ${base}\nCOPY nothing.txt /\n`, /failed: .*nothing\.txt/],
+    ['a failing step', `FROM ${base}\nRUN echo because; exit 7\n`, /failed: .*code: 7/],
+    ['a base image that is not there', 'FROM cestx.invalid/none:1\n', /failed: /],
+  ])('a Dockerfile with %s fails with a plain reason and leaves nothing', async (_, dockerfile, reason) => {
+    const build = startBuild(builder, sourceOf({ Dockerfile: dockerfile }), { template: 'dockerfile' });
+    const error = await failure(build);
+    expect(error.code).toBe('build-failed');
+    expect(error.message).toMatch(reason);
+    expect(await leftovers(build.buildId)).toEqual([]);
+  });
+
+  it('a build has no host network and no engine socket', async () => {
+    const dockerfile = `FROM ${base}\nRUN test ! -e /var/run/docker.sock && echo "interfaces: $(echo /sys/class/net/* | tr '\\n' ' ')"\n`;
+    const build = startBuild(builder, sourceOf({ Dockerfile: dockerfile }), { template: 'dockerfile' });
+    made.push(await build.result);
+    expect(build.lines.find((line) => line.startsWith('interfaces:'))).not.toContain('docker0');
+  });
+});

@@ -1,0 +1,223 @@
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+
+import { SpanStatusCode, trace } from '@opentelemetry/api';
+import Docker, { type ImageBuildOptions } from 'dockerode';
+import { z } from 'zod';
+
+import { CestxError, type Artifact } from '#contracts';
+
+import { packSource } from '../archive/pack-source.ts';
+import { withoutFolder, type SourceFile, type SourceTree } from '../archive/source-tree.ts';
+import { explainFailure } from '../explain-failure.ts';
+import { planNodeBuild } from '../plan-node-build.ts';
+import type { Builder, BuildLimits, BuildRequest } from './builder.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
+
+export interface DockerBuilderOptions {
+  limits: BuildLimits;
+  /** The base of Node.js images; else our own where it was made, else the public one. */
+  nodeImage?: string | undefined;
+  caFile?: string | undefined;
+}
+
+const ownNodeImage = 'cestx/node:24';
+const publicNodeImage = 'node:24-slim';
+const buildLabel = 'cestx.build';
+const sourceLabel = 'cestx.source';
+const periodUs = 100_000;
+const lastLineCount = 20;
+
+const progressSchema = z.object({
+  stream: z.string().optional(),
+  status: z.string().optional(),
+  error: z.string().optional(),
+  aux: z.object({ ID: z.string().optional() }).optional(),
+});
+
+/** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
+export class DockerBuilder implements Builder {
+  readonly driver = 'docker';
+  readonly #docker = new Docker();
+  readonly #options: DockerBuilderOptions;
+
+  constructor(options: DockerBuilderOptions) {
+    this.#options = options;
+  }
+
+  async build(request: BuildRequest): Promise<Artifact> {
+    const { tree, dockerfile } = await this.#context(request);
+    return await trace
+      .getTracer('cestx')
+      .startActiveSpan('build docker build', async (span): Promise<Artifact> => {
+        try {
+          const image = await this.#verify(await this.#run(request, tree, dockerfile), request.buildId);
+          span.setAttribute('cestx.image', image);
+          return { kind: 'image', image };
+        } catch (error) {
+          span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
+          await this.clear(request.buildId, null).catch(() => undefined);
+          request.signal.throwIfAborted();
+          throw asBuildError(error);
+        } finally {
+          span.end();
+        }
+      });
+  }
+
+  async exists(artifact: Artifact): Promise<boolean> {
+    if (artifact.kind !== 'image') return false;
+    return (await ignoreMissing(this.#docker.getImage(artifact.image).inspect())) !== null;
+  }
+
+  async remove(artifact: Artifact): Promise<void> {
+    if (artifact.kind === 'image') await this.#removeImage(artifact.image);
+  }
+
+  async clear(buildId: string, keep: Artifact | null): Promise<void> {
+    const label = [`${buildLabel}=${buildId}`];
+    const kept = keep?.kind === 'image' ? keep.image : null;
+    for (const image of await this.#docker.listImages({ filters: { label } })) {
+      if (image.Id !== kept) await this.#removeImage(image.Id);
+    }
+  }
+
+  async #removeImage(id: string): Promise<void> {
+    try {
+      await ignoreMissing(this.#docker.getImage(id).remove({ force: true }));
+    } catch (error) {
+      if (statusOf(error) !== 409) throw error;
+      throw new CestxError('conflict', 'The image is still used by a container.', {
+        retryable: true,
+        cause: error,
+      });
+    }
+  }
+
+  async #context({
+    template,
+    source,
+    project,
+  }: BuildRequest): Promise<{ tree: SourceTree; dockerfile: string }> {
+    if (template === 'dockerfile') return { tree: source, dockerfile: 'Dockerfile' };
+    const own = withoutFolder(source, 'node_modules');
+    const { caFile } = this.#options;
+    const base = await this.#nodeImage();
+    const text = writeNodeDockerfile(planNodeBuild(own), { base, project, withCa: caFile !== undefined });
+    const inSource = (path: string) => `${contextPaths.source}/${path}`;
+    const files: SourceFile[] = own.files.map((file) => ({ ...file, path: inSource(file.path) }));
+    files.push({ path: contextPaths.dockerfile, executable: false, content: Buffer.from(text) });
+    if (caFile !== undefined) {
+      files.push({ path: contextPaths.ca, executable: false, content: await readFile(caFile) });
+    }
+    return { tree: { folders: own.folders.map(inSource), files }, dockerfile: contextPaths.dockerfile };
+  }
+
+  async #nodeImage(): Promise<string> {
+    if (this.#options.nodeImage) return this.#options.nodeImage;
+    const own = await ignoreMissing(this.#docker.getImage(ownNodeImage).inspect());
+    return own ? ownNodeImage : publicNodeImage;
+  }
+
+  /** Runs the build to its end and returns the id of the image. */
+  async #run(request: BuildRequest, tree: SourceTree, dockerfile: string): Promise<string> {
+    const { memory, cpu } = this.#options.limits;
+    const options: ImageBuildOptions = {
+      dockerfile,
+      t: `cestx-build:${request.buildId}`,
+      labels: { [buildLabel]: request.buildId, [sourceLabel]: request.sourceDigest },
+      rm: true,
+      forcerm: true,
+      memory,
+      memswap: memory,
+      cpuperiod: periodUs,
+      cpuquota: Math.round(cpu * periodUs),
+      networkmode: 'bridge',
+      abortSignal: request.signal,
+    };
+    // Files are as old as their build: programs that tell versions of a file by size and time must see a difference.
+    const context = Readable.from(packSource(tree, new Date()), { objectMode: false });
+    const stream = await this.#docker.buildImage(context, options);
+    const abort = () => (stream as Readable).destroy();
+    request.signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await readProgress(stream as Readable, request.log);
+    } finally {
+      request.signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** A build that says it succeeded counts only when the engine has the very image, with our label. */
+  async #verify(id: string, buildId: string): Promise<string> {
+    const image = await ignoreMissing(this.#docker.getImage(id).inspect());
+    if (image?.Id === id && image.Config.Labels?.[buildLabel] === buildId) return id;
+    throw new CestxError('build-failed', 'The engine reported a finished build, but has no such image.');
+  }
+}
+
+async function readProgress(stream: Readable, log: (line: string) => void): Promise<string> {
+  const lines: string[] = [];
+  const output = new LineSplitter((line) => {
+    lines.push(line);
+    if (lines.length > 200) lines.shift();
+    log(line);
+  });
+  let id: string | undefined;
+  let rest = '';
+  for await (const chunk of stream) {
+    const messages = (rest + String(chunk)).split('\n');
+    rest = messages.pop() ?? '';
+    for (const message of messages.filter((text) => text.trim() !== '')) {
+      const progress = progressSchema.parse(JSON.parse(message));
+      output.write(progress.stream ?? '');
+      if (progress.aux?.ID) id = progress.aux.ID;
+      if (progress.error !== undefined) {
+        output.end();
+        const reason = explainFailure(failedStep(lines), [...lines, progress.error], progress.error.trim());
+        throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
+      }
+    }
+  }
+  output.end();
+  if (id !== undefined) return id;
+  throw new CestxError('unavailable', 'The container engine ended the build without a result.', {
+    retryable: true,
+  });
+}
+
+/** `Step 8/14 : RUN … npm ci …` → `npm ci`: the step that was running when it ended. */
+function failedStep(lines: readonly string[]): string {
+  const step = lines.findLast((line) => /^Step \d+\/\d+ : /.test(line))?.replace(/^Step \d+\/\d+ : /, '');
+  const npm = step === undefined ? undefined : /\bnpm (ci|install|prune|run \S+)/.exec(step)?.[0];
+  return npm ?? (step ? `"${step.slice(0, 120)}"` : 'The build');
+}
+
+function asBuildError(error: unknown): unknown {
+  if (error instanceof CestxError) return error;
+  const status = statusOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  // The engine answers 400 to a Dockerfile it cannot read, before anything runs.
+  if (status === 400) {
+    const reason = message.replace(/^\(HTTP code 400\)\s*(bad parameter\s*-\s*)?/, '').trim();
+    return new CestxError('build-failed', `The Dockerfile cannot be built: ${reason}.`, { cause: error });
+  }
+  return new CestxError('unavailable', 'The container engine does not answer.', {
+    retryable: true,
+    detail: message,
+    cause: error,
+  });
+}
+
+async function ignoreMissing<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call;
+  } catch (error) {
+    if (statusOf(error) === 404) return null;
+    throw error;
+  }
+}
+
+function statusOf(error: unknown): unknown {
+  return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+}
