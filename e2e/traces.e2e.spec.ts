@@ -1,0 +1,56 @@
+import { eventually } from '#testing';
+import { expect, test } from 'vitest';
+
+import type { Span } from '#client';
+
+import { deployHello, removeAndWait } from './harness/deploy.ts';
+import { inEachHouse } from './harness/each-house.ts';
+import { rooms } from './harness/house.ts';
+import { uniqueName } from './harness/sample-apps.ts';
+
+inEachHouse('traces', (house) => {
+  test('one trace leads from the upload through every room and back', async () => {
+    const name = uniqueName('trace');
+    const deployment = await deployHello(house(), name);
+    const spans = await eventually(async () => {
+      const found = (await house().client.getTrace(deployment.traceId ?? '')).spans;
+      return rooms.every((room) => servicesOf(found).has(room)) && found;
+    });
+    const roots = spans.filter((span) => !spans.some((other) => other.spanId === span.parentSpanId));
+    expect(roots).toHaveLength(1);
+    expect(roots[0]).toMatchObject({ kind: 'SERVER', name: expect.stringContaining('/v1/functions') });
+    expect(new Set(spans.map((span) => span.traceId))).toEqual(new Set([deployment.traceId]));
+    for (const command of [
+      'build-source',
+      'start-machine',
+      'register-route',
+      'subscribe-logs',
+      'shift-traffic',
+    ]) {
+      const hops = spans.filter((span) => span.name.includes(command)).map((span) => span.kind);
+      expect(hops, command).toEqual(expect.arrayContaining(['PRODUCER', 'CONSUMER']));
+    }
+    await removeAndWait(house(), name);
+  });
+
+  test('a call continues its caller’s trace into the function', async () => {
+    const name = uniqueName('call-trace');
+    await deployHello(house(), name);
+    const traceId = 'ab'.repeat(16);
+    const answer = await house().call(`/function/${name}/headers`, {
+      headers: { traceparent: `00-${traceId}-${'cd'.repeat(8)}-01` },
+    });
+    const received = (JSON.parse(answer.body) as { traceparent: string }).traceparent.split('-');
+    expect(received[1]).toBe(traceId);
+    const spans = await eventually(async () => {
+      const found = (await house().client.getTrace(traceId)).spans;
+      return found.some((span) => span.spanId === received[2]) && found;
+    });
+    expect(spans.some((span) => span.service === 'gateway' && span.kind === 'SERVER')).toBe(true);
+    await removeAndWait(house(), name);
+  });
+});
+
+function servicesOf(spans: Span[]): Set<string> {
+  return new Set(spans.map((span) => span.service.replace(/^cestx-/, '')));
+}
