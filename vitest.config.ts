@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{apps,libs}/**/*.spec.ts', 'scripts/**/*.spec.ts'],
+          sequence: { groupOrder: 0 },
           exclude: ['**/*.int.spec.ts', '**/node_modules/**', '**/dist/**'],
         },
       },
@@ -27,8 +28,9 @@ export default defineConfig({
           include: ['{apps,libs}/**/*.int.spec.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // They start servers and containers: more at once would measure the machine, not the code.
+          // They start servers and containers: more at once would test the machine, not the code.
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -39,6 +41,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -94,10 +94,14 @@ function isThere(path, mode = files.F_OK) {
 
 function needSetpriv() {
   if (process.platform !== 'linux') {
-    throw new PlainError('the all-in-one platform with its own NATS and PostgreSQL runs on Linux; elsewhere, give the rooms NATS_URL and DATABASE_URL.');
+    throw new PlainError(
+      'the all-in-one platform with its own NATS and PostgreSQL runs on Linux; elsewhere, give the rooms NATS_URL and DATABASE_URL.',
+    );
   }
   if (spawnSync('setpriv', ['--version'], { stdio: 'ignore' }).error) {
-    throw new PlainError('the program setpriv is missing, without which a killed CestX would leave its servers behind. It is part of util-linux: apt-get install util-linux');
+    throw new PlainError(
+      'the program setpriv is missing, without which a killed CestX would leave its servers behind. It is part of util-linux: apt-get install util-linux',
+    );
   }
 }
 
@@ -110,9 +114,12 @@ export function runInstead(node, args) {
   }
   // In a group of its own, or Ctrl-C would reach it twice: from the terminal and from us. If we are killed, it is told.
   const hasSetpriv = !spawnSync('setpriv', ['--version'], { stdio: 'ignore' }).error;
-  const [command, ...rest] = hasSetpriv ? ['setpriv', '--pdeathsig=TERM', '--', node, ...args] : [node, ...args];
+  const [command, ...rest] = hasSetpriv
+    ? ['setpriv', '--pdeathsig=TERM', '--', node, ...args]
+    : [node, ...args];
   const child = spawn(command, rest, { stdio: 'inherit', detached: true });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'])
+    process.on(signal, () => child.kill(signal));
   child.once('error', fail);
   child.once('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }

@@ -25,10 +25,15 @@ export async function ensureNode() {
       `Node ${process.versions.node} is too old: CestX needs ${oldestGood.join('.')} or newer. Install it from https://nodejs.org`,
     );
   }
-  say(`Node ${process.versions.node} is older than ${oldestGood.join('.')}: getting Node ${wanted} into .tools/ (this checkout only) …`);
+  say(
+    `Node ${process.versions.node} is older than ${oldestGood.join('.')}: getting Node ${wanted} into .tools/ (this checkout only) …`,
+  );
   await install(`node-linux-${process.arch}`);
   const version = await versionOf(installed);
-  if (!version) throw new PlainError('the Node from npm does not run on this machine; install Node 24 from https://nodejs.org');
+  if (!version)
+    throw new PlainError(
+      'the Node from npm does not run on this machine; install Node 24 from https://nodejs.org',
+    );
   return { path: installed, version };
 }
 
@@ -37,7 +42,15 @@ async function install(packageName) {
   await needSpace(tools, neededMegabytes);
   const work = await mkdtemp(join(tools, 'node-'));
   try {
-    await npm(['install', '--prefix', work, '--no-save', '--ignore-scripts', '--no-package-lock', `${packageName}@${wanted}`]);
+    await npm([
+      'install',
+      '--prefix',
+      work,
+      '--no-save',
+      '--ignore-scripts',
+      '--no-package-lock',
+      `${packageName}@${wanted}`,
+    ]);
     await rm(join(tools, 'node'), { recursive: true, force: true });
     await rename(join(work, 'node_modules', packageName), join(tools, 'node')).catch((error) => {
       // A second bootstrap at the same time was quicker, with the same content.
@@ -52,7 +65,9 @@ export async function needSpace(folder, megabytes) {
   const { bavail, bsize } = await statfs(folder);
   const free = Math.round((bavail * bsize) / 1e6);
   if (free < megabytes) {
-    throw new PlainError(`not enough space on the disk of ${folder}: ${free} MB are free, ${megabytes} MB are needed.`);
+    throw new PlainError(
+      `not enough space on the disk of ${folder}: ${free} MB are free, ${megabytes} MB are needed.`,
+    );
   }
 }
 
@@ -60,7 +75,11 @@ export async function needSpace(folder, megabytes) {
 export async function npm(args, { node = process.execPath, cwd } = {}) {
   const cli = npmCli();
   const command = cli ? node : 'npm';
-  const env = { ...process.env, PATH: `${join(node, '..')}:${process.env.PATH}`, npm_config_loglevel: 'error' };
+  const env = {
+    ...process.env,
+    PATH: `${join(node, '..')}:${process.env.PATH}`,
+    npm_config_loglevel: 'error',
+  };
   try {
     await run(command, [...(cli ? [cli] : []), ...args, '--no-audit', '--no-fund', '--no-update-notifier'], {
       cwd,
@@ -89,7 +108,8 @@ function npmReason(error, verb) {
   if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_/.test(text)) {
     return 'the certificate of the npm registry is not trusted; set NODE_EXTRA_CA_CERTS to the file of your certificate authority.';
   }
-  const line = text.split('\n').find((each) => /^npm (error|ERR!)/.test(each)) ?? text.trim().split('\n')[0] ?? '';
+  const line =
+    text.split('\n').find((each) => /^npm (error|ERR!)/.test(each)) ?? text.trim().split('\n')[0] ?? '';
   return `npm ${verb} failed: ${line.replace(/^npm (error|ERR!)\s*/, '') || error.message}`;
 }
 

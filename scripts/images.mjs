@@ -19,7 +19,11 @@ const suite = 'bookworm';
 const recipe = '1';
 
 export async function makeImages({ force = false } = {}) {
-  await needs('docker', ['version', '--format', '{{.Server.Version}}'], 'no Docker engine answers (scripts/start-docker.sh starts one)');
+  await needs(
+    'docker',
+    ['version', '--format', '{{.Server.Version}}'],
+    'no Docker engine answers (scripts/start-docker.sh starts one)',
+  );
   const node = await ensureNode();
   const labels = {
     'dev.cestx.recipe': recipe,
@@ -47,7 +51,13 @@ export async function makeImages({ force = false } = {}) {
 
 async function isMade(labels) {
   try {
-    const { stdout } = await run('docker', ['image', 'inspect', '--format', '{{json .Config.Labels}}', image]);
+    const { stdout } = await run('docker', [
+      'image',
+      'inspect',
+      '--format',
+      '{{json .Config.Labels}}',
+      image,
+    ]);
     const present = JSON.parse(stdout) ?? {};
     return Object.entries(labels).every(([key, value]) => present[key] === value);
   } catch {
@@ -64,9 +74,13 @@ async function nodeAndNpm(work, nodePath) {
   await mkdir(modules, { recursive: true });
   await copyFile(nodePath, join(bin, 'node'));
   await chmod(join(bin, 'node'), 0o755);
-  const { stdout } = await run('npm', ['pack', '--silent', `npm@${npmVersion}`], { cwd: work }).catch((error) => {
-    throw new PlainError(`npm ${npmVersion} could not be fetched: ${String(error.stderr).trim().split('\n')[0]}`);
-  });
+  const { stdout } = await run('npm', ['pack', '--silent', `npm@${npmVersion}`], { cwd: work }).catch(
+    (error) => {
+      throw new PlainError(
+        `npm ${npmVersion} could not be fetched: ${String(error.stderr).trim().split('\n')[0]}`,
+      );
+    },
+  );
   await mkdir(join(modules, 'npm'));
   const archive = join(work, stdout.trim().split('\n').at(-1));
   await run('tar', ['-xzf', archive, '-C', join(modules, 'npm'), '--strip-components=1', '--no-same-owner']);
@@ -106,9 +120,13 @@ async function buildImage(work, files, labels, nodeVersion) {
     'CMD ["node"]',
     ...Object.entries(labels).map(([key, value]) => `LABEL ${key}=${value}`),
   ];
-  const imported = spawn('docker', ['import', ...changes.flatMap((change) => ['--change', change]), '-', image], {
-    stdio: [debian.stdout, 'ignore', 'pipe'],
-  });
+  const imported = spawn(
+    'docker',
+    ['import', ...changes.flatMap((change) => ['--change', change]), '-', image],
+    {
+      stdio: [debian.stdout, 'ignore', 'pipe'],
+    },
+  );
   debian.stdout.destroy();
   await Promise.all([finished(debian, 'mmdebstrap'), finished(imported, 'docker import')]);
 }
