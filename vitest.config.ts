@@ -16,7 +16,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{apps,libs}/**/*.spec.ts', 'scripts/**/*.spec.ts'],
+          include: ['{apps,libs}/**/*.spec.ts', 'scripts/**/*.spec.ts', 'docs/**/*.spec.ts'],
           sequence: { groupOrder: 0 },
           exclude: ['**/*.int.spec.ts', '**/node_modules/**', '**/dist/**'],
         },
