@@ -1,7 +1,7 @@
 // Who may import whom. `npm run imports` checks it, and CI with it.
 
 const spec = '\\.(spec|fixture|suite)\\.ts$';
-const tests = `${spec}|^e2e/|^bench/|^libs/testing/`;
+const tests = `${spec}|^e2e/|^bench/|^scripts/|^libs/testing/`;
 
 /** The line of libs: each may import what is listed, and nothing else of ours. */
 const libs = {
@@ -110,15 +110,22 @@ module.exports = {
     home(
       'typeorm',
       ['typeorm', 'pg'],
-      [
-        '^libs/(storage|messaging|servers|boot)/',
-        '^apps/.*\\.(store|entity|migration|module)\\.ts$',
-      ],
+      ['^libs/(storage|messaging|servers|boot)/', '^apps/.*\\.(store|entity|migration|module)\\.ts$'],
       'Stores, entities, migrations and libs/storage.',
     ),
     home('dns-packet', ['dns-packet'], ['^apps/routes/'], 'The routes room.'),
-    home('undici', ['undici'], ['^libs/(invocation|client)/', '^apps/(gateway|machines|all-in-one)/'], 'Who dials functions.'),
-    home('archives', ['tar', 'yauzl'], ['^apps/(templates|cli)/', '^libs/client/'], 'Who packs and unpacks sources.'),
+    home(
+      'undici',
+      ['undici'],
+      ['^libs/(invocation|client)/', '^apps/(gateway|machines|all-in-one)/'],
+      'Who dials functions.',
+    ),
+    home(
+      'archives',
+      ['tar', 'yauzl'],
+      ['^apps/(templates|cli)/', '^libs/client/'],
+      'Who packs and unpacks sources.',
+    ),
     {
       name: 'only-listed-packages',
       comment: 'A package that merely happens to be there is gone with the next update of another.',
