@@ -59,6 +59,20 @@ export class DeploymentStore {
     await tx.manager.remove(row);
   }
 
+  async addRun(tx: Transaction, run: SagaRun): Promise<void> {
+    await tx.manager.insert(SagaRun, run);
+  }
+
+  /** The row of the run's function, locked; null when either is gone. */
+  async lockFunctionOf(tx: Transaction, runId: string): Promise<FunctionRow | null> {
+    return tx.manager
+      .createQueryBuilder(FunctionRow, 'f')
+      .innerJoin(SagaRun, 'r', 'r.project = f.project AND r.functionName = f.name')
+      .where('r.id = :runId', { runId })
+      .setLock('pessimistic_write', undefined, ['f'])
+      .getOne();
+  }
+
   async findRun(tx: Transaction, id: string): Promise<SagaRun | null> {
     return tx.manager.findOneBy(SagaRun, { id });
   }
@@ -72,7 +86,8 @@ export class DeploymentStore {
 
   /** Stores the run, sends its commands in the run's own trace, and tells whoever watches. */
   async saveRun(tx: Transaction, run: SagaRun, dispatches: Dispatch[]): Promise<void> {
-    await tx.manager.save(SagaRun, run);
+    const { id, sequence: _sequence, createdAt: _createdAt, version: _version, ...state } = run;
+    await tx.manager.update(SagaRun, { id }, state);
     const runContext = propagation.extract(ROOT_CONTEXT, run.traceHeaders);
     await context.with(runContext, async () => {
       for (const dispatch of dispatches) {

@@ -52,6 +52,7 @@ export class SagaRunner {
       error: null,
       traceHeaders: traceHeaders(),
     } satisfies Partial<SagaRun>);
+    await this.#store.addRun(tx, run);
     row.lastRun = run.id;
     if (row.activeRun) {
       await this.#store.saveRun(tx, run, []);
@@ -82,16 +83,14 @@ export class SagaRunner {
     runId: string,
     decide: (saga: Saga, run: SagaRun, row: FunctionRow) => Dispatch[],
   ): Promise<void> {
-    const found = await this.#store.findRun(tx, runId);
-    if (!found) return;
-    const row = await this.#store.lockFunction(tx, found.project, found.functionName);
-    // Read again: it may have moved while we waited for the lock.
+    const row = await this.#store.lockFunctionOf(tx, runId);
     const run = await this.#store.findRun(tx, runId);
     if (!row || !run || isOver(run)) return;
+    const host = row.host;
     const dispatches = decide(sagaOf(run), run, row);
     await this.#store.saveRun(tx, run, dispatches);
     if (isOver(run)) await this.#finish(tx, row, run);
-    else await this.#store.saveFunction(tx, row);
+    else if (row.host !== host) await this.#store.saveFunction(tx, row);
   }
 
   async #start(tx: Transaction, row: FunctionRow, run: SagaRun): Promise<void> {

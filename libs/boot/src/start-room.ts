@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 
 import * as contracts from '#contracts';
-import type { CommandType, MessageType, QueryType, Room } from '#contracts';
+import type { CommandType, QueryType, Room } from '#contracts';
 import {
   connectNats,
   ensureStreams,
@@ -133,14 +133,17 @@ export async function startRoom<C extends z.ZodObject>(
 
 /** The commands and queries the contracts give to a room. */
 function expectedOf(room: Room): (CommandType | QueryType)[] {
-  return Object.values(contracts).filter(
-    (value): value is CommandType | QueryType =>
-      isMessageType(value) && value.room === room && (value.kind === 'command' || value.kind === 'query'),
-  );
+  const values: unknown[] = Object.values(contracts);
+  return values.filter(isHandled).filter((type) => type.room === room);
 }
 
-function isMessageType(value: unknown): value is MessageType {
-  return typeof value === 'object' && value !== null && 'kind' in value && 'room' in value && 'name' in value;
+function isHandled(value: unknown): value is CommandType | QueryType {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'kind' in value &&
+    (value.kind === 'command' || value.kind === 'query')
+  );
 }
 
 /** A database that is only just starting is waited for. */

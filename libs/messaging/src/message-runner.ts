@@ -102,7 +102,9 @@ export class MessageRunner {
       correlation: headers[headerNames.correlation],
       undoes: headers[headerNames.undoes],
     };
-    if (await this.#house.database.isSettled(settlement.handler, id)) return message.ack();
+    // A first delivery is looked up only when it is settled; looking here too saves a second one its effects.
+    if (message.redelivered && (await this.#house.database.isSettled(settlement.handler, id)))
+      return message.ack();
 
     let write: Write;
     try {

@@ -23,6 +23,8 @@ export class OutboxRelay {
   readonly #room: Room;
   readonly #logger: Logger;
   readonly #sweep: NodeJS.Timeout;
+  /** Rows just committed here, not yet sent; spares reading them back. */
+  #fresh: OutboxRow[] = [];
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -32,16 +34,28 @@ export class OutboxRelay {
     this.#publisher = publisher;
     this.#room = room;
     this.#logger = logger;
-    database.onCommitted(() => this.kick());
+    database.onCommitted((messages) => this.#send(messages));
     this.#sweep = setInterval(() => this.kick(), sweepEvery);
   }
 
+  /** Looks for rows that nobody in this process has in hand. */
   kick(): void {
-    if (this.#stopped) return;
     this.#again = true;
-    this.#running ??= this.#drain().finally(() => {
-      this.#running = undefined;
-    });
+    this.#run();
+  }
+
+  #send(messages: OutboxRow[]): void {
+    this.#fresh.push(...messages);
+    this.#run();
+  }
+
+  #run(): void {
+    if (this.#stopped) return;
+    this.#running ??= context
+      .with(ROOT_CONTEXT, () => this.#drain())
+      .finally(() => {
+        this.#running = undefined;
+      });
   }
 
   /** Stops after what is under way; the rest leaves at the next start. */
@@ -52,12 +66,21 @@ export class OutboxRelay {
   }
 
   async #drain(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
+    while ((this.#again || this.#fresh.length > 0) && !this.#stopped) {
       try {
-        // Out of the committer's context: its span must not adopt the relay's queries.
-        if ((await context.with(ROOT_CONTEXT, () => this.#relayBatch())) === batchSize) this.#again = true;
+        if (this.#again) {
+          this.#again = false;
+          // What is fresh is in the table too.
+          this.#fresh = [];
+          if ((await this.#relayBatch()) === batchSize) this.#again = true;
+        } else {
+          const rows = this.#fresh.splice(0);
+          await Promise.all(rows.map((row) => this.#publish(row)));
+          await this.#database.dataSource.manager.delete(OutboxRow, { id: In(rows.map((row) => row.id)) });
+        }
       } catch (error) {
+        // From here on the table is the truth; the sweep sends it in order.
+        this.#fresh = [];
         this.#logger.warn({ err: error }, 'outbox: could not publish, trying again');
         return;
       }

@@ -109,6 +109,7 @@ export class Database {
     const result = await this.dataSource.transaction(async (manager) => {
       const tx = new Transaction(manager, cause);
       const value = await work(tx);
+      await tx.flush();
       messages = tx.messages;
       return value;
     });

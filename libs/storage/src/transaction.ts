@@ -46,7 +46,7 @@ export class Transaction {
     messageId: string = randomUUID(),
   ): Promise<void> {
     const valid = event.schema.parse(payload);
-    await this.#add(
+    this.#add(
       subjectOf(event, id),
       messageId,
       { [headerNames.version]: String(event.version) },
@@ -66,25 +66,20 @@ export class Transaction {
     if (options.undoes) headers[headerNames.undoes] = options.undoes;
     if (options.expiresAt) headers[headerNames.expires] = options.expiresAt.toISOString();
     if (options.correlation) headers[headerNames.correlation] = options.correlation;
-    await this.#add(subjectOf(command, id), messageId, headers, JSON.stringify(payload));
+    this.#add(subjectOf(command, id), messageId, headers, JSON.stringify(payload));
     return messageId;
   }
 
   /** Sets a key of a KV bucket: a put is a publish on the bucket's subject (NATS ADR-8), so it can go through the outbox. */
   async put(bucket: string, key: string, value: object): Promise<void> {
-    await this.#add(`$KV.${bucket}.${key}`, randomUUID(), {}, JSON.stringify(value));
+    this.#add(`$KV.${bucket}.${key}`, randomUUID(), {}, JSON.stringify(value));
   }
 
   async delete(bucket: string, key: string): Promise<void> {
-    await this.#add(`$KV.${bucket}.${key}`, randomUUID(), { 'KV-Operation': 'DEL' }, '');
+    this.#add(`$KV.${bucket}.${key}`, randomUUID(), { 'KV-Operation': 'DEL' }, '');
   }
 
-  async #add(
-    subject: string,
-    messageId: string,
-    headers: Record<string, string>,
-    payload: string,
-  ): Promise<void> {
+  #add(subject: string, messageId: string, headers: Record<string, string>, payload: string): void {
     const row = new OutboxRow();
     row.messageId = messageId;
     row.subject = subject;
@@ -95,8 +90,22 @@ export class Transaction {
       ...headers,
     };
     row.payload = payload;
-    const result = await this.manager.insert(OutboxRow, { ...row });
-    row.id = String(result.identifiers[0]?.['id']);
     this.messages.push(row);
+  }
+
+  /** Writes the messages in one statement, in their order; the last thing before the commit. */
+  async flush(): Promise<void> {
+    if (this.messages.length === 0) return;
+    const ids: { id: string }[] = await this.manager.query(
+      `INSERT INTO outbox (message_id, subject, headers, payload)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[]) RETURNING id`,
+      [
+        this.messages.map((row) => row.messageId),
+        this.messages.map((row) => row.subject),
+        this.messages.map((row) => JSON.stringify(row.headers)),
+        this.messages.map((row) => row.payload),
+      ],
+    );
+    for (const [index, row] of this.messages.entries()) row.id = String(ids[index]?.id);
   }
 }
