@@ -1,12 +1,131 @@
-export * from './deployments.ts';
-export * from './endpoints.ts';
-export * from './errors.ts';
-export * from './health.ts';
-export * from './logs.ts';
-export * from './machines.ts';
-export * from './manifest.ts';
-export * from './message.ts';
-export * from './names.ts';
-export * from './routes.ts';
-export * from './templates.ts';
-export * from './traces.ts';
+export {
+  DeployFunction,
+  DeploymentChanged,
+  DeploymentQueued,
+  DeploymentRefused,
+  GetDeployment,
+  GetFunction,
+  ListFunctions,
+  ListRevisions,
+  RemoveFunction,
+  deploymentErrorSchema,
+  deploymentSchema,
+  functionSchema,
+  revisionRecordSchema,
+  stepSchema,
+  type Deployment,
+  type FunctionRecord,
+} from './deployments.ts';
+export {
+  endpointSchema,
+  endpointsBucket,
+  inFlightRequestSchema,
+  inFlightResponseSchema,
+  inFlightSubject,
+  routeEntrySchema,
+  routesBucket,
+  type Endpoint,
+  type RouteEntry,
+} from './endpoints.ts';
+export {
+  CestxError,
+  asCestxError,
+  errorCodeSchema,
+  errorCodes,
+  failureSchema,
+  type ErrorCode,
+  type Failure,
+} from './errors.ts';
+export { getHealth, healthSchema, type Health } from './health.ts';
+export {
+  ListLogLines,
+  LogsSubscribeFailed,
+  LogsSubscribed,
+  LogsUnsubscribeFailed,
+  LogsUnsubscribed,
+  SubscribeLogs,
+  UnsubscribeLogs,
+  feedLineSchema,
+  logLineSchema,
+  type FeedLine,
+  type LogLine,
+} from './logs.ts';
+export {
+  DrainMachines,
+  GetDriver,
+  ListMachines,
+  MachineExited,
+  MachineRemoveFailed,
+  MachineRemoved,
+  MachineStartFailed,
+  MachineStarted,
+  MachinesDrainFailed,
+  MachinesDrained,
+  RemoveMachine,
+  StartMachine,
+  driverNames,
+  machineSchema,
+  machineStates,
+  type DriverName,
+  type Machine,
+} from './machines.ts';
+export {
+  durationSchema,
+  manifestSchema,
+  parseManifest,
+  settingsSchema,
+  sizeSchema,
+  substitute,
+  type Manifest,
+  type Settings,
+} from './manifest.ts';
+export {
+  command,
+  event,
+  kebab,
+  logSubject,
+  query,
+  rooms,
+  subjectOf,
+  traceSubject,
+  type CommandType,
+  type EventType,
+  type MessageType,
+  type PayloadOf,
+  type QueryType,
+  type RequestOf,
+  type ResponseOf,
+  type Room,
+} from './message.ts';
+export { digestSchema, idSchema, labelSchema, revisionSchema, timeSchema } from './names.ts';
+export {
+  ListRoutes,
+  RegisterRoute,
+  RestoreTraffic,
+  RouteRegisterFailed,
+  RouteRegistered,
+  RouteWithdrawFailed,
+  RouteWithdrawn,
+  ShiftTraffic,
+  TrafficRestoreFailed,
+  TrafficRestored,
+  TrafficShiftFailed,
+  TrafficShifted,
+  WithdrawRoute,
+  routeSchema,
+  trafficSchema,
+  type Route,
+  type Traffic,
+} from './routes.ts';
+export {
+  AcceptSource,
+  BuildDiscardFailed,
+  BuildDiscarded,
+  BuildSource,
+  DiscardBuild,
+  SourceBuildFailed,
+  SourceBuilt,
+  artifactSchema,
+  type Artifact,
+} from './templates.ts';
+export { spanBatchSchema, spanSchema, type Span } from './traces.ts';
