@@ -18,7 +18,11 @@ export class LogFrames {
       lines.push({
         stream: data[0] === 2 ? 'stderr' : 'stdout',
         timestamp: body.slice(0, space),
-        text: body.slice(space + 1).replace(/\r?\n$/, ''),
+        // PostgreSQL cannot keep a NUL.
+        text: body
+          .slice(space + 1)
+          .replace(/\r?\n$/, '')
+          .replaceAll('\0', '\uFFFD'),
       });
       data = data.subarray(8 + length);
     }

@@ -29,6 +29,36 @@ export function connectToEngine(host: string): Docker {
   return new Docker({ protocol: 'http', host: url.hostname, port: Number(url.port || 2375) });
 }
 
+/** Milliseconds an engine or a registry gets to answer at all. */
+const engineTimeout = 2000;
+const registryTimeout = 5000;
+
+/** Why functions cannot run in containers here, or null when an engine answers and one of the images can be had. */
+export async function whyNoEngine(
+  docker: Docker,
+  images: readonly string[],
+): Promise<{ engine: boolean; reason: string } | null> {
+  const version = await inTime(docker.version(), engineTimeout);
+  if (!version) return { engine: false, reason: 'No container engine answers.' };
+  for (const image of images) if (await inTime(docker.getImage(image).inspect(), engineTimeout)) return null;
+  for (const image of images)
+    if (await inTime(docker.getImage(image).distribution(), registryTimeout)) return null;
+  return {
+    engine: true,
+    reason: `A container engine answers, but none of the base images (${images.join(', ')}) is there or can be pulled.`,
+  };
+}
+
+async function inTime<T>(call: Promise<T>, timeout: number): Promise<T | null> {
+  const late = new AbortController();
+  const answer = await Promise.race([
+    call.catch(() => null),
+    delay(timeout, null, { signal: late.signal }).catch(() => null),
+  ]);
+  late.abort();
+  return answer;
+}
+
 function statusOf(error: unknown): number | null {
   return typeof error === 'object' && error !== null && 'statusCode' in error
     ? Number(error.statusCode)

@@ -201,5 +201,9 @@ function wholeCharacters(bytes: Buffer, from: number, to: number): number {
 }
 
 function toText(bytes: Buffer): string {
-  return bytes.toString('utf8').replace(/\r?\n$/, '');
+  // PostgreSQL cannot keep a NUL.
+  return bytes
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
+    .replaceAll('\0', '\uFFFD');
 }

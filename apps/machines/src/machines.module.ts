@@ -1,0 +1,49 @@
+import { Module } from '@nestjs/common';
+
+import { defineRoom, ROOM_CONFIG } from '#boot';
+
+import { CHOSEN_DRIVER } from './chosen-driver.ts';
+import { CreateMachine1763700100000 } from './create-machine.migration.ts';
+import { DrainMachinesHandler } from './drain-machines.handler.ts';
+import { GetDriverQuery } from './get-driver.query.ts';
+import { ListMachinesQuery } from './list-machines.query.ts';
+import { LogPump } from './log-pump.ts';
+import { MachineRunner } from './machine-runner.ts';
+import { MachineRow, RemovedMachineRow } from './machine.entity.ts';
+import { MachineStore } from './machine.store.ts';
+import { machinesConfig, type MachinesConfig } from './machines.config.ts';
+import { pickDriver } from './pick-driver.ts';
+import { ReconcileMachinesLoop } from './reconcile-machines.loop.ts';
+import { RemoveMachineHandler } from './remove-machine.handler.ts';
+import { StartMachineHandler } from './start-machine.handler.ts';
+
+@Module({
+  controllers: [
+    StartMachineHandler,
+    RemoveMachineHandler,
+    DrainMachinesHandler,
+    ListMachinesQuery,
+    GetDriverQuery,
+  ],
+  providers: [
+    MachineStore,
+    MachineRunner,
+    LogPump,
+    ReconcileMachinesLoop,
+    {
+      provide: CHOSEN_DRIVER,
+      inject: [ROOM_CONFIG, MachineStore],
+      useFactory: async (config: MachinesConfig, machines: MachineStore) =>
+        pickDriver(config, await machines.house()),
+    },
+  ],
+})
+export class MachinesModule {}
+
+export const machinesRoom = defineRoom({
+  name: 'machines',
+  module: MachinesModule,
+  config: machinesConfig,
+  entities: [MachineRow, RemovedMachineRow],
+  migrations: [CreateMachine1763700100000],
+});

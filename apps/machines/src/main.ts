@@ -1,0 +1,5 @@
+import { runRoom } from '#boot';
+
+import { machinesRoom } from './machines.module.ts';
+
+await runRoom(machinesRoom);
