@@ -1,6 +1,8 @@
 import { eventually } from '#testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import type { Deployment } from '#client';
+
 import { deployHello, removeAndWait, waitForEnd } from './harness/deploy.ts';
 import { House, houseKinds, type HouseKind, type RoomName } from './harness/house.ts';
 import { leftoversOf, runningMachinesOf } from './harness/look-inside.ts';
@@ -53,9 +55,19 @@ describe.each(houseKinds)('bad days of the saga [$mode, $driver]', (kind: HouseK
       const { deploymentId } = await house.client.deployFunction({
         source: await nodeApp(name, helloSource('new')),
       });
-      const end = await waitForEnd(house, deploymentId);
-      await house.restart(room);
-      expect(end.error?.step ?? 'drain-replaced').toMatch(stepOf(command));
+      if (command === 'drain-machines') {
+        // Behind the point of no return a step is tried again until it works.
+        await eventually(async () => attemptedDrain(await house.client.getDeployment(deploymentId)));
+        await house.restart(room);
+        expect(await waitForEnd(house, deploymentId)).toMatchObject({ state: 'live' });
+      } else {
+        expect(await waitForEnd(house, deploymentId)).toMatchObject({
+          state: 'failed',
+          error: { step: command === 'shift-traffic' ? 'make-live' : command },
+        });
+        await house.restart(room);
+      }
+      const end = await house.client.getDeployment(deploymentId);
       await expectOneMachineOf(house, name, end.state === 'live' ? 'new' : 'old');
       await removeAndWait(house, name);
       expect(await leftoversOf(house, name)).toEqual([]);
@@ -95,9 +107,9 @@ describe.each(houseKinds)('bad days of the saga [$mode, $driver]', (kind: HouseK
   });
 });
 
-function stepOf(command: string): RegExp {
-  const steps: Record<string, string> = { 'shift-traffic': 'make-live', 'drain-machines': 'drain-replaced' };
-  return new RegExp(`^${steps[command] ?? command}$`);
+function attemptedDrain(deployment: Deployment): boolean {
+  const step = deployment.steps.find(({ name }) => name === 'drain-replaced');
+  return step?.state === 'running' && Date.now() - Date.parse(step.startedAt ?? '') > 300;
 }
 
 /** Exactly one program runs, it is the right one, and it answers by path and by hostname. */

@@ -3,8 +3,12 @@ import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 
 export const root = join(import.meta.dirname, '..', '..');
+
+/** Loaded first, as `npm start` does, or there are no traces. */
+const telemetry = pathToFileURL(join(root, 'dist/libs/boot/src/telemetry.js')).href;
 
 export interface PlatformProcess {
   readonly name: string;
@@ -28,7 +32,7 @@ export async function startPlatformProcess(options: {
 }): Promise<PlatformProcess> {
   const child = spawn(
     process.execPath,
-    ['--enable-source-maps', join(root, options.main), ...(options.args ?? [])],
+    ['--enable-source-maps', '--import', telemetry, join(root, options.main), ...(options.args ?? [])],
     {
       cwd: root,
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/tmp', ...options.environment },

@@ -27,7 +27,7 @@ try {
   );
   const platform = await startPlatform(options, processEnvironment, (line) => write(`${line}\n`));
   const interrupted = new AbortController();
-  if (!once) stopOnSignal(() => (interrupted.abort(), platform.stop()));
+  stopOnSignal(() => (interrupted.abort(), platform.stop()));
   let failed = false;
   try {
     write(`ready ${platform.url} after ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
