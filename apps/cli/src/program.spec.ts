@@ -1,0 +1,127 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { findKey } from './find-key.ts';
+import { runProgram } from './program.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cestx-cli-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Nobody listens on port 1. */
+const nowhere = 'http://127.0.0.1:1';
+
+async function run(...argv: string[]) {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const exitCode = await runProgram(argv, {
+    environment: { CESTX_URL: nowhere, CESTX_KEY: 'k' },
+    folder,
+    stdin: Readable.from([]),
+    stdout,
+    stderr,
+    signal: new AbortController().signal,
+  });
+  const text = (stream: PassThrough) => String(stream.read() ?? '');
+  return { exitCode, stdout: text(stdout), stderr: text(stderr) };
+}
+
+test.each([
+  [['frobnicate'], /unknown command/],
+  [['deploy', '--frobnicate'], /unknown option/],
+  [['invoke'], /missing required argument 'name'/],
+  [['logs', 'x', '--tail', 'many'], /must be a number of lines/],
+  [['trace', 'nonsense'], /neither a trace id/],
+  [['invoke', 'x', '-H', 'nonsense'], /is not a header/],
+  [['invoke', 'x', '-d', '@missing.json'], /missing\.json cannot be read/],
+  [['deploy', '.'], /There is no function\.yaml in \./],
+])('%j is wrong usage: exit code 2 and what is wrong', async (argv, expected) => {
+  const { exitCode, stderr } = await run(...argv);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(expected);
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
+
+test('asking for help is no error', async () => {
+  expect(await run('--help')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('deploy [options] [folder]'),
+  });
+  expect(await run('help', 'invoke')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('--data'),
+  });
+});
+
+test.each([['list'], ['describe', 'x'], ['logs', 'x'], ['remove', 'x'], ['invoke', 'x']])(
+  '%s without a gateway ends with 1 and the next step, never a stack trace',
+  async (...argv) => {
+    const { exitCode, stdout, stderr } = await run(...argv);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(/npm start/);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  },
+);
+
+test('with --json an error is one JSON object on stderr', async () => {
+  const { exitCode, stderr } = await run('list', '--json');
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stderr)).toMatchObject({
+    code: 'unreachable',
+    message: expect.any(String),
+    help: expect.any(String),
+  });
+});
+
+test('a manifest is checked before anything is sent, and the wrong key is named', async () => {
+  await writeFile(join(folder, 'function.yaml'), 'name: x\ntimout: 3s\n');
+  expect(await run('deploy')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('did you mean "timeout"?'),
+  });
+  await writeFile(join(folder, 'function.yaml'), 'name: ${UNSET_NAME}\n');
+  expect(await run('deploy')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('${UNSET_NAME}'),
+  });
+});
+
+test('a link in the folder is refused before anything is sent', async () => {
+  await writeFile(join(folder, 'function.yaml'), 'name: x\n');
+  await symlink('/etc/passwd', join(folder, 'secret'));
+  expect(await run('deploy')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('secret is a symbolic link'),
+  });
+});
+
+test('doctor tells what is wrong and what to do, and fails', async () => {
+  const { exitCode, stdout } = await run('doctor', '--json');
+  expect(exitCode).toBe(1);
+  const { healthy, findings } = JSON.parse(stdout) as {
+    healthy: boolean;
+    findings: { name: string; state: string; help?: string }[];
+  };
+  expect(healthy).toBe(false);
+  expect(findings.find(({ name }) => name === 'gateway')).toMatchObject({
+    state: 'failed',
+    help: expect.any(String),
+  });
+});
+
+test('the key comes from CESTX_KEY, else the data folder, else the nearest .cestx above', async () => {
+  const inner = join(folder, 'a', 'b');
+  await mkdir(join(folder, '.cestx'), { recursive: true });
+  await mkdir(inner, { recursive: true });
+  await writeFile(join(folder, '.cestx', 'admin-key'), 'from-above\n');
+  expect(await findKey({}, inner)).toEqual({ key: 'from-above', from: join(folder, '.cestx', 'admin-key') });
+  expect(await findKey({ CESTX_DATA: join(folder, '.cestx') }, '/')).toMatchObject({ key: 'from-above' });
+  expect(await findKey({ CESTX_KEY: 'named' }, inner)).toEqual({ key: 'named', from: 'CESTX_KEY' });
+  expect(await findKey({ CESTX_DATA: inner }, inner)).toBeNull();
+});
