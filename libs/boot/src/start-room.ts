@@ -123,6 +123,8 @@ export async function startRoom<C extends z.ZodObject>(
       closers.push(async () => health.close());
     }
     relay.kick();
+    const pruning = setInterval(() => void database.pruneInbox().catch(() => undefined), 3_600_000);
+    closers.push(async () => clearInterval(pruning));
     logger.info('room is ready');
     return { name: room.name, logger, stop: close };
   } catch (error) {

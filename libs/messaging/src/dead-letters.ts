@@ -3,8 +3,8 @@ import type { JsMsg } from '@nats-io/jetstream';
 import { fromHeaders, type Publisher } from './publisher.ts';
 
 /**
- * Keeps a copy of what cannot be handled, with the reason, then takes it off its queue. The copy is stored before the original goes;
- * a kill in between stores it again under the same id, which the broker drops.
+ * Keeps a copy of what cannot be handled, with the reason. The caller takes the original off its queue afterwards;
+ * a kill in between stores the copy again under the same id, which the broker drops.
  */
 export async function deadLetter(
   publisher: Publisher,
@@ -19,10 +19,13 @@ export async function deadLetter(
       ...fromHeaders(message.headers),
       'cestx-dead-subject': message.subject,
       'cestx-dead-sequence': String(streamSequence),
-      // A header is one line; a reason may quote what a stranger wrote.
-      'cestx-dead-reason': reason.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, 500),
+      'cestx-dead-reason': oneLine(reason, 500),
       'cestx-dead-attempts': String(deliveryCount),
     },
   });
-  message.term(reason.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, 100));
+}
+
+/** A header, and the reason of a term, are one line of plain characters; a reason may quote what a stranger wrote. */
+export function oneLine(text: string, length: number): string {
+  return text.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, length);
 }

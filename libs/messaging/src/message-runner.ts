@@ -13,7 +13,7 @@ import {
   type Transaction,
 } from '#storage';
 
-import { deadLetter } from './dead-letters.ts';
+import { deadLetter, oneLine } from './dead-letters.ts';
 import { failpoint } from './failpoints.ts';
 import type { CommandEnd, HandlerTag, MessageContext, Outcome, Write } from './handlers.ts';
 import { fromHeaders, type Publisher } from './publisher.ts';
@@ -107,6 +107,7 @@ export class MessageRunner {
       return message.ack();
 
     let write: Write;
+    let deadReason: string | undefined;
     try {
       const payload = this.#read(message, headers);
       failpoint(this.#tag.durable, 'before-effect');
@@ -119,7 +120,7 @@ export class MessageRunner {
       failpoint(this.#tag.durable, 'after-effect');
       write = this.#writeOf(result, message.subject);
     } catch (thrown) {
-      write = await this.#writeOfFailure(thrown, message);
+      ({ write, deadReason } = await this.#endInFailure(thrown, message));
     }
     const written = await this.#house.database.settle(settlement, write);
     failpoint(this.#tag.durable, 'after-commit');
@@ -128,7 +129,8 @@ export class MessageRunner {
         { messageId: id, durable: this.#tag.durable },
         'message was settled or undone before',
       );
-    message.ack();
+    if (deadReason === undefined) message.ack();
+    else message.term(oneLine(deadReason, 100));
   }
 
   /** What the handler gets; throws `invalid-message` for what is not JSON, of another version, or of another shape. */
@@ -193,21 +195,24 @@ export class MessageRunner {
   }
 
   /** How a handler that failed for good ends; throws again what another try may mend. */
-  async #writeOfFailure(thrown: unknown, message: JsMsg): Promise<Write> {
+  async #endInFailure(
+    thrown: unknown,
+    message: JsMsg,
+  ): Promise<{ write: Write; deadReason: string | undefined }> {
     if (this.#house.signal.aborted || isDatabaseAway(thrown)) throw thrown;
     const error = asCestxError(thrown);
     const exhausted = message.info.deliveryCount >= maxAttempts;
     if (error.retryable && (error.code === 'unavailable' || !exhausted)) throw error;
-    this.#house.logger.warn(
-      { err: error, detail: error.detail, durable: this.#tag.durable },
-      'handler failed for good',
-    );
-    if (error.retryable || error.code === 'invalid-message' || this.#tag.kind !== 'command') {
-      await deadLetter(this.#house.publisher, message, this.#tag.durable, error.message);
-    }
-    if (this.#tag.kind !== 'command') return async () => undefined;
-    const { command } = this.#tag;
-    return (tx) => tx.emit(command.failed, idIn(message.subject), error.toFailure());
+    const { durable } = this.#tag;
+    this.#house.logger.warn({ err: error, detail: error.detail, durable }, 'handler failed for good');
+    const command = this.#tag.kind === 'command' ? this.#tag.command : undefined;
+    // A command that was understood and refused is answered, not dead.
+    const dead = error.retryable || error.code === 'invalid-message' || !command;
+    if (dead) await deadLetter(this.#house.publisher, message, durable, error.message);
+    return {
+      write: async (tx) => command && tx.emit(command.failed, idIn(message.subject), error.toFailure()),
+      deadReason: dead ? error.message : undefined,
+    };
   }
 
   async #giveBack(message: JsMsg, error: CestxError): Promise<void> {

@@ -83,6 +83,11 @@ export class Database {
     return this.dataSource.manager.existsBy(InboxRow, { handler, messageId });
   }
 
+  /** Forgets settled messages that can no longer come again: no stream of ours keeps one for longer than 7 days. */
+  async pruneInbox(): Promise<void> {
+    await this.dataSource.query(`DELETE FROM inbox WHERE settled_at < now() - interval '14 days'`);
+  }
+
   /** Calls back after each commit that has messages to send. */
   onCommitted(listener: (messages: OutboxRow[]) => void): void {
     this.#committed.add(listener);
