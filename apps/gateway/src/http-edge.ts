@@ -28,11 +28,15 @@ import { FunctionsController } from './control/functions.controller.ts';
 import { KEY_CHECKER, KeyGuard } from './control/key.guard.ts';
 import { LogsController } from './control/logs.controller.ts';
 import { MachinesController } from './control/machines.controller.ts';
+import { OpenAnswers } from './control/open-answers.ts';
 import { ProblemFilter } from './control/problem.filter.ts';
 import { RequestTraceInterceptor } from './control/request-trace.interceptor.ts';
 import { RunningController } from './control/running.controller.ts';
 import { TracesController } from './control/traces.controller.ts';
 import type { GatewayConfig } from './gateway.config.ts';
+
+/** Milliseconds a stopping gateway waits for the calls under way. */
+const patience = 10_000;
 
 @Module({})
 class ControlModule {
@@ -49,6 +53,7 @@ class ControlModule {
       ],
       providers: [
         ...providers,
+        OpenAnswers,
         { provide: APP_GUARD, useClass: KeyGuard },
         { provide: APP_INTERCEPTOR, useClass: RequestTraceInterceptor },
       ],
@@ -67,6 +72,7 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
   private readonly house: { messenger: Messenger; feeds: Feeds; keyValues: KeyValues; objects: Objects };
   private readonly invoker: Invoker;
   private control: NestFastifyApplication | undefined;
+  private edge: CallEdge | undefined;
 
   constructor(
     @Inject(ROOM_CONFIG) config: GatewayConfig,
@@ -90,13 +96,13 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
   async onApplicationBootstrap(): Promise<void> {
     const { config, house, invoker } = this;
     const metrics = new CallMetrics();
-    const edge = new CallEdge({
+    const edge = (this.edge = new CallEdge({
       invoker,
       metrics,
       budget: new TraceBudget(config.CESTX_TRACES_PER_SECOND),
       domain: config.CESTX_DOMAIN,
       maxTunnels: config.CESTX_MAX_TUNNELS,
-    });
+    }));
     const isKey = keyChecker(await adminKey(config.CESTX_ADMIN_KEY_FILE));
     this.control = await createControlApp(
       [
@@ -120,8 +126,16 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
     }
   }
 
+  /** Takes no new call, lets those under way end, and cuts off what has no end of its own. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.control?.close();
+    this.edge?.closeTunnels();
+    if (this.control) {
+      this.control.get(OpenAnswers).breakOff();
+      const server = this.control.getHttpServer();
+      const timer = setTimeout(() => server.closeAllConnections(), patience);
+      await this.control.close();
+      clearTimeout(timer);
+    }
     await this.invoker.close();
   }
 }

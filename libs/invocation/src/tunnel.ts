@@ -10,6 +10,8 @@ import type { Call, CallServices } from './forward-call.ts';
 import type { Slot } from './endpoint-table.ts';
 import { pickSlot } from './pick-slot.ts';
 
+/** Once one side has ended, the other is given this long (ms) to end too. */
+const endPatience = 2_000;
 /** A tunnel in which nothing moves for this long is closed. */
 const idleLimit = 10 * 60_000;
 
@@ -81,6 +83,7 @@ export class Tunnel implements Dispatcher.DispatchHandler {
     };
     for (const side of [this.socket, upstream]) {
       side.once('error', close).once('close', close);
+      side.once('end', () => setTimeout(close, endPatience).unref());
       if ('setTimeout' in side && typeof side.setTimeout === 'function') side.setTimeout(idleLimit, close);
     }
     if (this.head.length > 0) upstream.write(this.head);

@@ -30,7 +30,7 @@ const callIdPattern = /^[A-Za-z0-9_.:-]{1,128}$/;
 /** The way of a call through the gateway. No framework, no broker and no database on it. */
 export class CallEdge {
   private readonly parts: CallEdgeParts;
-  private tunnels = 0;
+  private readonly tunnels = new Set<Duplex>();
 
   constructor(parts: CallEdgeParts) {
     this.parts = parts;
@@ -62,18 +62,22 @@ export class CallEdge {
     if (request.headers['content-length'] ?? request.headers['transfer-encoding']) {
       return writeRawProblem(socket, problemOf(new CestxError('bad-request', 'An upgrade has no body.')));
     }
-    if (this.tunnels >= this.parts.maxTunnels) {
+    if (this.tunnels.size >= this.parts.maxTunnels) {
       return writeRawProblem(
         socket,
         problemOf(new CestxError('busy', 'Too many upgraded connections are open.')),
       );
     }
-    this.tunnels++;
-    socket.once('close', () => this.tunnels--);
+    this.tunnels.add(socket);
+    socket.once('close', () => this.tunnels.delete(socket));
     const call = this.callTo(found.target, found.asked, request, performance.now(), (error) =>
       writeRawProblem(socket, problemOf(error, { traceId: call.trace.traceparent.slice(3, 35) })),
     );
     this.parts.invoker.tunnel(call, request, socket, head);
+  }
+
+  closeTunnels(): void {
+    for (const socket of this.tunnels) socket.destroy();
   }
 
   private find(

@@ -31,7 +31,8 @@ export async function acceptUpload(
   let text: string | undefined;
   let stored = false;
   try {
-    const limits = { files: 2, fields: 1, parts: 3, fileSize: maxUpload, fieldSize: maxManifest };
+    // More parts than are expected may come in, to be named when they are refused.
+    const limits = { files: 4, fields: 4, parts: 8, fileSize: maxUpload, fieldSize: maxManifest };
     for await (const part of request.parts({ limits })) {
       if (part.fieldname === 'source' && part.type === 'file' && !stored) {
         stored = true;

@@ -6,8 +6,8 @@ import { LOGGER } from '#boot';
 import { GetDeployment } from '#contracts';
 import { Messenger } from '#messaging';
 
-import { OpenAnswer } from './event-stream.ts';
 import { followDeployment } from './follow-deployment.ts';
+import { OpenAnswers } from './open-answers.ts';
 import type { InputOf } from './operation.ts';
 import { operations } from './operations.ts';
 import { Input, Serves } from './serves.decorator.ts';
@@ -18,10 +18,12 @@ const waitMs = 2000;
 @Controller()
 export class DeploymentsController {
   private readonly messenger: Messenger;
+  private readonly answers: OpenAnswers;
   private readonly logger: Logger;
 
-  constructor(messenger: Messenger, @Inject(LOGGER) logger: Logger) {
+  constructor(messenger: Messenger, answers: OpenAnswers, @Inject(LOGGER) logger: Logger) {
     this.messenger = messenger;
+    this.answers = answers;
     this.logger = logger;
   }
 
@@ -37,7 +39,7 @@ export class DeploymentsController {
   ): Promise<void> {
     // Asked once before the stream begins, so that an unknown id is a plain 404.
     const first = await this.messenger.ask(GetDeployment, { id: params.id, waitMs });
-    const answer = new OpenAnswer(reply, 'text/event-stream');
+    const answer = this.answers.begin(reply, 'text/event-stream');
     try {
       for await (const deployment of followDeployment(this.messenger, first, answer.signal, () =>
         answer.beat(),

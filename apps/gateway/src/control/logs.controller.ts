@@ -6,7 +6,7 @@ import { LOGGER } from '#boot';
 import { GetFunction } from '#contracts';
 import { Messenger } from '#messaging';
 
-import { OpenAnswer } from './event-stream.ts';
+import { OpenAnswers } from './open-answers.ts';
 import type { InputOf } from './operation.ts';
 import { operations } from './operations.ts';
 import { readLogs } from './read-logs.ts';
@@ -15,10 +15,12 @@ import { Input, Serves } from './serves.decorator.ts';
 @Controller()
 export class LogsController {
   private readonly messenger: Messenger;
+  private readonly answers: OpenAnswers;
   private readonly logger: Logger;
 
-  constructor(messenger: Messenger, @Inject(LOGGER) logger: Logger) {
+  constructor(messenger: Messenger, answers: OpenAnswers, @Inject(LOGGER) logger: Logger) {
     this.messenger = messenger;
+    this.answers = answers;
     this.logger = logger;
   }
 
@@ -43,7 +45,7 @@ export class LogsController {
     // A function that was never live may have lines of its failed start; only without any it is unknown.
     if (first.done || first.value.length === 0) await this.messenger.ask(GetFunction, key);
     const events = accept?.includes('text/event-stream') === true;
-    const answer = new OpenAnswer(reply, events ? 'text/event-stream' : 'application/x-ndjson');
+    const answer = this.answers.begin(reply, events ? 'text/event-stream' : 'application/x-ndjson');
     try {
       for (const line of first.value ?? []) await answer.send(line, { name: 'line', id: line.cursor });
       for await (const lines of pages) {

@@ -30,10 +30,11 @@ export async function* readLogs(
   while (!signal.aborted) {
     const page = await ask(messenger, follow && !first, {
       ...filter,
-      ...(filter.machine ? {} : { machine: undefined }),
-      ...(cursor === undefined ? { since, tail } : { after: cursor }),
+      since,
+      ...(cursor === undefined ? { tail } : { after: cursor }),
       limit: pageSize,
-      waitMs: follow && !first ? waitMs : 0,
+      // Who waits is told his place even when no line came; 1 ms asks for that without waiting.
+      waitMs: follow ? (first ? 1 : waitMs) : 0,
     });
     if (!page) {
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -42,7 +43,7 @@ export async function* readLogs(
     first = false;
     cursor = page.items.at(-1)?.cursor ?? page.nextCursor ?? cursor;
     if (page.items.length > 0 || follow) yield page.items;
-    if (!follow && (page.items.length < pageSize || page.nextCursor === null)) return;
+    if (!follow && page.nextCursor === null) return;
   }
 }
 

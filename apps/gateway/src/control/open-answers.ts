@@ -1,10 +1,28 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 
+import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
+/** The answers that go on for as long as their callers listen; when the gateway stops, they are broken off. */
+@Injectable()
+export class OpenAnswers {
+  private readonly open = new Set<OpenAnswer>();
+
+  begin(reply: FastifyReply, contentType: 'text/event-stream' | 'application/x-ndjson'): OpenAnswer {
+    const answer = new OpenAnswer(reply, contentType);
+    this.open.add(answer);
+    answer.signal.addEventListener('abort', () => this.open.delete(answer));
+    return answer;
+  }
+
+  breakOff(): void {
+    for (const answer of this.open) answer.breakOff();
+  }
+}
+
 /** An answer that goes on for as long as the caller listens. Waits for a slow reader instead of piling up. */
-export class OpenAnswer {
+class OpenAnswer {
   /** Aborted when the caller has gone. */
   readonly signal: AbortSignal;
   private readonly raw: ServerResponse;
