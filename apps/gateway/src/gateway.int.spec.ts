@@ -52,7 +52,7 @@ afterAll(async () => {
 });
 
 afterEach(async () => {
-  for (const entry of opened) remove(entry);
+  for (const entry of opened) await remove(entry);
   opened.clear();
   for (const server of running.splice(0)) {
     server.closeAllConnections();
@@ -65,9 +65,8 @@ function put(bucket: string, entry: string, value: object): void {
   opened.add(`${bucket}.${entry}`);
 }
 
-function remove(entry: string): void {
-  const mark = nats as unknown as { publish(subject: string, data: string): void };
-  mark.publish(`$KV.${entry}`, 'null');
+async function remove(entry: string): Promise<void> {
+  await new Publisher(nats).publish(`$KV.${entry}`, '', { headers: { 'KV-Operation': 'DEL' } });
 }
 
 /** A function of one machine, reachable once this resolves. */
@@ -295,7 +294,7 @@ describe('a call', () => {
     announce('drained', address, { state: 'draining' });
     await eventually(async () => (await inFlight('drained', 'm1'))[0]?.open === false);
     expect(await inFlight('drained', 'm1')).toEqual([{ calls: 1, open: false }]);
-    remove(`${endpointsBucket}.default.drained.m1`);
+    await remove(`${endpointsBucket}.default.drained.m1`);
     waiting[0]?.();
     expect((await pending).body).toBe('done');
     await eventually(async () => (await inFlight('drained', 'm1'))[0]?.calls === 0);

@@ -40,6 +40,7 @@ export async function* followDeployment(
         continue;
       }
       await beat();
+      if (heard.length > 0 || signal.aborted) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, reread);
         wake = () => {
