@@ -15,7 +15,7 @@ const notice = 'Generated from `libs/contracts` by `npm run docs`; do not edit.'
 
 /** Every message between rooms, as a page. */
 export function describeMessages(): string {
-  const all = [...Object.values(contracts).filter(isMessage), ...rooms.map(getHealth)];
+  const all = [...Object.values<unknown>(contracts).filter(isMessage), ...rooms.map(getHealth)];
   const commands = all.filter((message): message is CommandType => message.kind === 'command');
   const events = all.filter((message): message is EventType => message.kind === 'event');
   const queries = all.filter((message): message is QueryType => message.kind === 'query');

@@ -69,6 +69,8 @@ export async function follow(
       last = deployment;
       progress.show(deployment);
     }
+  } catch (error) {
+    if (!surroundings.signal.aborted) throw error;
   } finally {
     progress.end();
     over.abort();
