@@ -14,17 +14,17 @@ export interface Finding {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const oldestNode = [22, 19];
+const oldestNode = { major: 22, minor: 19 };
 const gibibyte = 1024 ** 3;
 
 export function checkNode(version: string): Finding {
   const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
-  const fits = major > oldestNode[0]! || (major === oldestNode[0] && minor >= oldestNode[1]!);
+  const fits = major > oldestNode.major || (major === oldestNode.major && minor >= oldestNode.minor);
   if (fits) return { name: 'node', state: 'ok', detail: version };
   return {
     name: 'node',
     state: 'failed',
-    detail: `${version} is older than ${oldestNode.join('.')}`,
+    detail: `${version} is older than ${oldestNode.major}.${oldestNode.minor}`,
     help: '`npm start` and `npm run demo` bring Node 24 of their own; for the rest put .tools/node/bin first in PATH.',
   };
 }

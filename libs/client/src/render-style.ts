@@ -48,6 +48,5 @@ export function renderDuration(ms: number): string {
 
 /** Text of strangers without the control characters that could drive a terminal. */
 export function harmless(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }

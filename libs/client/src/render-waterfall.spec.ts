@@ -65,7 +65,6 @@ test('a span of no length has a bar of one character', () => {
 
 test('without UTF-8 only ASCII is written', () => {
   const long = { ...span('g1', null, 0, 1), name: 'x'.repeat(300) };
-  // oxlint-disable-next-line no-control-regex -- the whole ASCII range is meant
   expect(renderWaterfall([long], plain)).toMatch(/^[\u0000-\u007f]*$/);
 });
 

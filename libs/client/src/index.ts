@@ -1,0 +1,23 @@
+export { createClient } from './client.ts';
+export type { Client, ClientOptions, Invocation, List, LogsQuery } from './client.ts';
+export type {
+  Accepted,
+  Deployment,
+  FunctionDescription,
+  LogLine,
+  Machine,
+  PlatformHealth,
+  Problem,
+  RevisionDescription,
+  RoomHealth,
+  Route,
+  Span,
+  Trace,
+} from './generated.ts';
+export { ProblemError } from './problem-error.ts';
+export { packSource, SourceError, type PackedSource } from './pack-source.ts';
+export { DeploymentProgress, type ProgressOptions } from './render-progress.ts';
+export { renderFailure, renderStep } from './render-steps.ts';
+export { harmless, paint, renderDuration, styleFor, type Style } from './render-style.ts';
+export { renderFacts, renderTable, type Column } from './render-table.ts';
+export { renderWaterfall } from './render-waterfall.ts';
