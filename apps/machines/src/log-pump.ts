@@ -83,7 +83,7 @@ export class LogPump {
   async stop(patienceMs: number): Promise<void> {
     await Promise.all([...this.#machines.keys()].map((id) => this.finished(id, patienceMs)));
     this.#stopping.abort();
-    await Promise.all([...this.#machines.values()].map(({ task }) => task));
+    await Promise.all([...this.#machines.values()].map(async ({ task }) => task));
   }
 
   async #run(pumped: Pumped): Promise<void> {

@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
 import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -18,6 +17,8 @@ import type {
 import { SeenLines } from '../seen-lines.ts';
 import { CgroupHome } from './cgroup-files.ts';
 import { listenersOf, pidsOfGroup, pidsWithEnvironment, startTimeOf, usageOf } from './proc-files.ts';
+import { killGroup, killOne } from './kill-process.ts';
+import { pickPort } from './pick-port.ts';
 import { launchWords, nobody, othersCanEnter } from './process-launch.ts';
 import { logFile, ProcessLog } from './process-log.ts';
 import { ProcessReaper } from './process-reaper.ts';
@@ -38,10 +39,6 @@ interface Live {
   /** Resolves when the present program and all it started have ended. */
   ended: Promise<void>;
 }
-
-/** Below the ports the kernel gives to clients, so that no connection of somebody else takes one from us. */
-const firstPort = 20_000;
-const lastPort = 29_999;
 
 /** Machines as plain processes: for development, where there is no container engine. */
 export class ProcessDriver implements MachineDriver {
@@ -156,7 +153,7 @@ export class ProcessDriver implements MachineDriver {
     const { path, command } = spec.artifact;
     if (this.#asNobody && !(await othersCanEnter(path)))
       throw new CestxError('start-failed', `The build cannot be entered by the user "nobody": ${path}`);
-    const port = await this.#freePort();
+    const port = await pickPort(new Set([...this.#machines.values()].map(({ kept }) => kept.port)));
     await this.#cgroups?.create(id, spec.resources);
     const cgroupFiles = this.#cgroups?.memberships(id) ?? [];
     const words = launchWords({
@@ -363,44 +360,9 @@ export class ProcessDriver implements MachineDriver {
       await file.close();
     }
   }
-
-  async #freePort(): Promise<number> {
-    const ours = new Set([...this.#machines.values()].map(({ kept }) => kept.port));
-    for (let attempt = 0; attempt < 200; attempt++) {
-      const port = firstPort + Math.floor(Math.random() * (lastPort - firstPort + 1));
-      if (!ours.has(port) && (await canListen(port))) return port;
-    }
-    throw new CestxError('unavailable', `No port from ${firstPort} to ${lastPort} is free for a function.`, {
-      retryable: true,
-    });
-  }
 }
 
 function seen({ spec, state, port, exit }: Kept): SeenMachine {
   const up = state === 'running' || state === 'frozen';
   return { id: spec.id, state, address: up ? `127.0.0.1:${port}` : null, exit: up ? null : exit };
-}
-
-function killGroup(group: number, signal: NodeJS.Signals): void {
-  try {
-    if (group > 1) process.kill(-group, signal);
-  } catch {
-    // Nobody is left in it.
-  }
-}
-
-function killOne(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-function canListen(port: number): Promise<boolean> {
-  return new Promise((answer) => {
-    const server = createServer();
-    server.once('error', () => answer(false));
-    server.listen(port, () => server.close(() => answer(true)));
-  });
 }
