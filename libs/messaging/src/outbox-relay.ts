@@ -76,7 +76,7 @@ export class OutboxRelay {
         } else {
           const rows = this.#fresh.splice(0);
           await Promise.all(rows.map((row) => this.#publish(row)));
-          await this.#database.dataSource.manager.delete(OutboxRow, { id: In(rows.map((row) => row.id)) });
+          await this.#forget(rows);
         }
       } catch (error) {
         // From here on the table is the truth; the sweep sends it in order.
@@ -101,6 +101,18 @@ export class OutboxRelay {
       await manager.delete(OutboxRow, { id: In(rows.map((row) => row.id)) });
       return rows.length;
     });
+  }
+
+  /**
+   * Takes sent rows off the table without waiting for the disk: what a power cut brings back is sent again in order,
+   * under ids that its readers know.
+   */
+  async #forget(rows: OutboxRow[]): Promise<void> {
+    const ids = rows.map((row) => BigInt(row.id)).join(',');
+    // Several statements in one query are one transaction (PostgreSQL, "Multiple Statements in a Simple Query").
+    await this.#database.dataSource.query(
+      `SET LOCAL synchronous_commit TO off; DELETE FROM outbox WHERE id IN (${ids})`,
+    );
   }
 
   async #publish(row: OutboxRow): Promise<void> {
