@@ -34,7 +34,8 @@ export async function consumeMessages(
   async function pull(): Promise<void> {
     const consumer = await jetstream(connection).consumers.get(stream, config.durable_name);
     current = await consumer.consume({ max_messages: concurrency, expires: pullExpires });
-    if (stopped) await current.close();
+    // Stopped while it was being made. Not awaited: closing ends only by being iterated, below.
+    if (stopped) void current.close();
     for await (const message of current) {
       const work: Promise<void> = handle(message).finally(() => underWay.delete(work));
       underWay.add(work);
