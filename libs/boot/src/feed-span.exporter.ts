@@ -25,23 +25,24 @@ const perMessage = 200;
 
 /** Sends finished spans to the kept traces, one message a trace and batch. Spans are worth keeping, not worth failing for. */
 export class FeedSpanExporter implements SpanExporter {
-  #feeds: Feeds | undefined;
+  /** Of every room in this process; a room that stops takes its connection with it, the others still send. */
+  readonly #ways = new Set<Feeds>();
   #waiting: ReadableSpan[] = [];
 
   /** Gives the exporter its way to the broker; before, spans wait. */
   connect(feeds: Feeds): void {
-    this.#feeds = feeds;
+    this.#ways.add(feeds);
     const waiting = this.#waiting;
     this.#waiting = [];
     if (waiting.length > 0) this.export(waiting, () => undefined);
   }
 
-  disconnect(): void {
-    this.#feeds = undefined;
+  disconnect(feeds: Feeds): void {
+    this.#ways.delete(feeds);
   }
 
   export(spans: ReadableSpan[], done: Parameters<SpanExporter['export']>[1]): void {
-    const feeds = this.#feeds;
+    const [feeds] = this.#ways;
     if (!feeds) {
       this.#waiting = [...this.#waiting, ...spans].slice(-held);
       return done({ code: 0 });
@@ -61,7 +62,7 @@ export class FeedSpanExporter implements SpanExporter {
   }
 
   async shutdown(): Promise<void> {
-    this.#feeds = undefined;
+    this.#ways.clear();
   }
 }
 

@@ -88,6 +88,7 @@ export async function startRoom<C extends z.ZodObject>(
     keeping?.exporter.connect(feeds);
     closers.push(async () => {
       await keeping?.flush();
+      keeping?.exporter.disconnect(feeds);
     });
     const relay = new OutboxRelay(database, publisher, room.name, logger);
     closers.push(() => relay.stop());
