@@ -108,9 +108,9 @@ function npmReason(error, verb) {
   if (/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_/.test(text)) {
     return 'the certificate of the npm registry is not trusted; set NODE_EXTRA_CA_CERTS to the file of your certificate authority.';
   }
-  const line =
-    text.split('\n').find((each) => /^npm (error|ERR!)/.test(each)) ?? text.trim().split('\n')[0] ?? '';
-  return `npm ${verb} failed: ${line.replace(/^npm (error|ERR!)\s*/, '') || error.message}`;
+  const lines = text.split('\n').map((line) => line.replace(/^npm (error|ERR!)\s*/, ''));
+  const line = lines.find((each) => each.trim() && !/^(code |npm )/.test(each)) ?? error.message;
+  return `npm ${verb} failed: ${line}`;
 }
 
 async function versionOf(path) {
