@@ -195,6 +195,16 @@ describe('a call', () => {
       headers: { 'transfer-encoding': 'chunked' },
     });
     expect(chunked.body).toBe(large);
+    const everyByte = Uint8Array.from({ length: 256 }, (_, index) => index);
+    const back = await fetch(`http://127.0.0.1:${port}/function/pipe`, { method: 'POST', body: everyByte });
+    expect(new Uint8Array(await back.arrayBuffer())).toEqual(everyByte);
+    await serveFunction('bytes', (_received, answer) =>
+      answer.setHeader('content-length', 256).end(everyByte),
+    );
+    const answer = await fetch(`http://127.0.0.1:${port}/function/bytes`);
+    expect(new Uint8Array(await answer.arrayBuffer())).toEqual(everyByte);
+    const head = await call('/function/bytes', { method: 'HEAD' });
+    expect([head.status, head.headers['content-length'], head.body]).toEqual([200, '256', '']);
   });
 
   it('is refused with 413 when its body is over the limit, announced or not', async () => {
