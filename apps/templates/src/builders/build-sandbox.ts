@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { CestxError } from '#contracts';
-
 import { BuildCgroup } from './build-cgroup.ts';
 import type { BuildLimits } from './builder.ts';
 import { type ProgramOptions, runProgram } from './run-program.ts';
@@ -24,29 +22,50 @@ const dieWithParent = '--pdeathsig=KILL';
  * whole with its first process and with us, however we die.
  */
 export class BuildSandbox {
-  readonly user = process.getuid?.() === 0 ? nobody : null;
+  /** Whom a build runs as; null is ourselves. */
+  readonly user: { uid: number; gid: number } | null;
+  /** What the user should know of a build that runs with more power than it should. */
+  readonly warning: string | null;
   readonly #limits: BuildLimits;
-  #wrappers: Promise<string[]> | undefined;
+  readonly #wrappers: string[];
 
-  constructor(limits: BuildLimits) {
+  private constructor(
+    user: typeof nobody | null,
+    warning: string | null,
+    limits: BuildLimits,
+    wrappers: string[],
+  ) {
+    this.user = user;
+    this.warning = warning;
     this.#limits = limits;
+    this.#wrappers = wrappers;
+  }
+
+  /** `paths` are what a build has to reach, whoever it runs as. */
+  static async open(limits: BuildLimits, paths: readonly string[]): Promise<BuildSandbox> {
+    const unreachable = isRoot() ? await firstOutOfReach(paths) : null;
+    const user = isRoot() && unreachable === null ? nobody : null;
+    const warning =
+      unreachable === null
+        ? null
+        : `The user nobody cannot reach ${unreachable}, so this build runs as root; make the folders above it passable (chmod o+x).`;
+    return new BuildSandbox(user, warning, limits, await findWrappers(limits, user !== null));
+  }
+
+  /** Ends what a killed build left of its limits. */
+  static async clear(buildId: string): Promise<void> {
+    if (isRoot()) await BuildCgroup.clear(buildId);
   }
 
   /** Resolves with how the program ended, null when well. */
   async run(buildId: string, argv: readonly string[], options: ProgramOptions): Promise<string | null> {
-    this.#wrappers ??= this.#findWrappers();
-    const wrappers = await this.#wrappers;
-    const group = this.user ? await BuildCgroup.create(buildId, this.#limits) : null;
+    const group = isRoot() ? await BuildCgroup.create(buildId, this.#limits) : null;
     try {
-      const exit = await runProgram([...(group?.join ?? []), ...wrappers, ...argv], options);
+      const exit = await runProgram([...(group?.join ?? []), ...this.#wrappers, ...argv], options);
       return exit !== null && (await group?.ranOutOfMemory()) ? 'Killed: out of memory' : exit;
     } finally {
       await group?.remove();
     }
-  }
-
-  async clear(buildId: string): Promise<void> {
-    if (this.user) await BuildCgroup.clear(buildId);
   }
 
   /** The files become the build's own. */
@@ -59,51 +78,47 @@ export class BuildSandbox {
     if (this.user) await execute('chown', ['-Rh', '0:0', folder]);
     await execute('chmod', ['-R', 'a+rX,go-w,u-s,g-s', folder]);
   }
-
-  async checkReach(paths: readonly string[]): Promise<void> {
-    if (!this.user) return;
-    for (const path of paths) {
-      try {
-        await execute('setpriv', [...asNobody, '--', 'test', '-r', path]);
-      } catch (error) {
-        throw new CestxError(
-          'build-failed',
-          `Builds run as the user nobody, who cannot reach ${path}; make the folders above it passable (chmod o+x), or run CestX as an ordinary user.`,
-          { cause: error },
-        );
-      }
-    }
-  }
-
-  /** What this system has of it; each wrapper is tried once, on its own. */
-  async #findWrappers(): Promise<string[]> {
-    const own = this.user ? [] : ['--user', '--map-current-user'];
-    // The wish to die with the parent is forgotten with each change of user, so it is made again after it.
-    const drop = ['setpriv', dieWithParent, ...(this.user ? asNobody : []), '--'];
-    const wrappers = [
-      ...(await works(['setpriv', dieWithParent, '--'])),
-      ...(await works(['unshare', ...own, '--pid', '--fork', '--kill-child', '--mount-proc', '--'])),
-      ...(await works(drop)),
-      ...(await works([
-        'prlimit',
-        `--data=${this.#limits.memory + reservedBytes}`,
-        `--nofile=${openFiles}`,
-        `--fsize=${fileBytes}`,
-        '--core=0',
-        '--',
-      ])),
-      ...(await works(['nice', '-n', '5', '--'])),
-    ];
-    if (this.user && !wrappers.includes('--no-new-privs')) {
-      throw new CestxError(
-        'build-failed',
-        'Builds run as the user nobody, for which the program setpriv is needed: apt-get install util-linux.',
-      );
-    }
-    return wrappers;
-  }
 }
 
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+async function firstOutOfReach(paths: readonly string[]): Promise<string | null> {
+  for (const path of paths) {
+    // test(1) as a program of its own, because only a new process runs as the other user.
+    const reached = await execute('setpriv', [...asNobody, '--', 'test', '-r', path]).then(
+      () => true,
+      () => false,
+    );
+    if (!reached) return path;
+  }
+  return null;
+}
+
+/** What this system has of it; each wrapper is tried once, on its own. */
+async function findWrappers(limits: BuildLimits, dropRoot: boolean): Promise<string[]> {
+  const userNamespace = isRoot() ? [] : ['--user', '--map-current-user'];
+  // The wish to die with the parent is forgotten with each change of user, so it is made again after it.
+  const drop = ['setpriv', dieWithParent, ...(dropRoot ? asNobody : []), '--'];
+  const memory = limits.memory + reservedBytes;
+  return [
+    ...(await works(['setpriv', dieWithParent, '--'])),
+    ...(await works(['unshare', ...userNamespace, '--pid', '--fork', '--kill-child', '--mount-proc', '--'])),
+    ...(dropRoot ? drop : await works(drop)),
+    ...(await works([
+      'prlimit',
+      `--data=${memory}`,
+      `--nofile=${openFiles}`,
+      `--fsize=${fileBytes}`,
+      '--core=0',
+      '--',
+    ])),
+    ...(await works(['nice', '-n', '5', '--'])),
+  ];
+}
+
+/** The wrapper, when it can wrap the program `true`; else nothing. */
 async function works(wrapper: string[]): Promise<string[]> {
   const [program = '', ...args] = wrapper;
   return await execute(program, [...args, 'true']).then(

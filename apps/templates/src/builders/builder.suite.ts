@@ -19,6 +19,9 @@ export interface BuilderUnderTest {
   leftovers(buildId: string): Promise<string[]>;
 }
 
+/** A project of its own, so that its caches can be removed without touching anybody else's. */
+export const suiteProject = 'builder-suite';
+
 export interface RunningBuild {
   buildId: string;
   lines: string[];
@@ -37,7 +40,7 @@ export function startBuild(
   const lines: string[] = [];
   const result = builder.build({
     buildId,
-    project: 'default',
+    project: suiteProject,
     functionName: 'echo-name',
     sourceDigest: digestOf(source),
     template: options.template ?? 'node',
@@ -60,8 +63,11 @@ export async function failure(build: RunningBuild): Promise<CestxError> {
   return outcome as CestxError;
 }
 
+/** A name no earlier run had, so that a builder with a cache does the work again. */
+const fresh = () => `x-${randomUUID()}`;
+
 const script = (build: string, files: Record<string, string> = {}) =>
-  sourceOf({ 'package.json': { name: 'x', scripts: { build, start: 'node server.js' } }, ...files });
+  sourceOf({ 'package.json': { name: fresh(), scripts: { build, start: 'node server.js' } }, ...files });
 
 /** What every builder does, whatever it builds for. */
 export function describeBuilder(under: () => BuilderUnderTest): void {
@@ -102,7 +108,7 @@ export function describeBuilder(under: () => BuilderUnderTest): void {
       const { builder, start } = under();
       const source = sourceOf({
         'package.json': {
-          name: 'x',
+          name: fresh(),
           type: 'module',
           scripts: { build: 'node make.js', start: 'node out/server.js' },
           devDependencies: { ms: '2.1.3' },

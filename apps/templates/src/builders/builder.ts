@@ -34,4 +34,6 @@ export interface Builder {
   remove(artifact: Artifact): Promise<void>;
   /** Removes what a killed build left, but for `keep`, which is recorded and in use. */
   clear(buildId: string, keep: Artifact | null): Promise<void>;
+  /** Forgets what makes the next build of a project faster; called when the project has no builds any more. */
+  clearCache(project: string): Promise<void>;
 }

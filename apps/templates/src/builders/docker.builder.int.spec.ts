@@ -2,23 +2,16 @@ import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import type { Artifact } from '#contracts';
+import { baseImage, dockerAvailable } from '#testing';
 
 import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { answers } from './answers.fixture.ts';
-import { describeBuilder, echoName, failure, startBuild } from './builder.suite.ts';
+import { describeBuilder, echoName, failure, startBuild, suiteProject } from './builder.suite.ts';
 import { DockerBuilder } from './docker.builder.ts';
 
 const docker = new Docker();
-const base = 'cestx/node:24';
-const available = await docker
-  .getImage(base)
-  .inspect()
-  .then(
-    () => true,
-    () => false,
-  );
-
 const builder = new DockerBuilder({
+  host: process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock',
   limits: { memory: 512 * 1024 ** 2, cpu: 1 },
   caFile: process.env['NODE_EXTRA_CA_CERTS'],
 });
@@ -45,10 +38,11 @@ async function leftovers(buildId: string): Promise<string[]> {
   return [...containers.map(({ Id }) => `container ${Id}`), ...images.map(({ Id }) => `image ${Id}`)];
 }
 
-describe.runIf(available)('the docker builder', () => {
+describe.runIf(dockerAvailable())('the docker builder', () => {
   const made: Artifact[] = [];
   afterAll(async () => {
     for (const artifact of made) await builder.remove(artifact);
+    await builder.clearCache(suiteProject);
   });
   describeBuilder(() => ({ builder, start, leftovers }));
 
@@ -82,7 +76,7 @@ describe.runIf(available)('the docker builder', () => {
 
   it('builds the Dockerfile of the user as it is', async () => {
     const source = sourceOf({
-      Dockerfile: `FROM ${base}\nCOPY hello.txt /\nUSER 65534\nCMD ["cat", "/hello.txt"]\n`,
+      Dockerfile: `FROM ${baseImage}\nCOPY hello.txt /\nUSER 65534\nCMD ["cat", "/hello.txt"]\n`,
       'hello.txt': 'hi',
     });
     const artifact = await startBuild(builder, source, { template: 'dockerfile' }).result;
@@ -92,8 +86,8 @@ describe.runIf(available)('the docker builder', () => {
 
   it.each([
     ['an unknown instruction', 'FROM scratch\nNONSENSE x\n', /cannot be built: .*NONSENSE/i],
-    ['a missing file', `FROM ${base}\nCOPY nothing.txt /\n`, /failed: .*nothing\.txt/],
-    ['a failing step', `FROM ${base}\nRUN echo because; exit 7\n`, /failed: .*code: 7/],
+    ['a missing file', `FROM ${baseImage}\nCOPY nothing.txt /\n`, /failed: .*nothing\.txt/],
+    ['a failing step', `FROM ${baseImage}\nRUN echo because; exit 7\n`, /failed: .*code: 7/],
     ['a base image that is not there', 'FROM cestx.invalid/none:1\n', /failed: /],
   ])('a Dockerfile with %s fails with a plain reason and leaves nothing', async (_, dockerfile, reason) => {
     const build = startBuild(builder, sourceOf({ Dockerfile: dockerfile }), { template: 'dockerfile' });
@@ -104,7 +98,7 @@ describe.runIf(available)('the docker builder', () => {
   });
 
   it('a build has no host network and no engine socket', async () => {
-    const dockerfile = `FROM ${base}\nRUN test ! -e /var/run/docker.sock && echo "interfaces: $(echo /sys/class/net/* | tr '\\n' ' ')"\n`;
+    const dockerfile = `FROM ${baseImage}\nRUN test ! -e /var/run/docker.sock && echo "interfaces: $(echo /sys/class/net/* | tr '\\n' ' ')"\n`;
     const build = startBuild(builder, sourceOf({ Dockerfile: dockerfile }), { template: 'dockerfile' });
     made.push(await build.result);
     expect(build.lines.find((line) => line.startsWith('interfaces:'))).not.toContain('docker0');

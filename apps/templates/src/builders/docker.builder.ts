@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 
-import { SpanStatusCode, trace } from '@opentelemetry/api';
 import Docker, { type ImageBuildOptions } from 'dockerode';
 import { z } from 'zod';
 
@@ -12,10 +10,14 @@ import { withoutFolder, type SourceFile, type SourceTree } from '../archive/sour
 import { explainFailure } from '../explain-failure.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
 import type { Builder, BuildLimits, BuildRequest } from './builder.ts';
+import { inSpan } from './in-span.ts';
 import { LineSplitter } from './line-splitter.ts';
-import { contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
+import { readCaFile } from './read-ca-file.ts';
+import { cacheLabel, contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
 
 export interface DockerBuilderOptions {
+  /** An engine's address as `DOCKER_HOST` writes it. */
+  host: string;
   limits: BuildLimits;
   /** The base of Node.js images; else our own where it was made, else the public one. */
   nodeImage?: string | undefined;
@@ -39,36 +41,33 @@ const progressSchema = z.object({
 /** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
 export class DockerBuilder implements Builder {
   readonly driver = 'docker';
-  readonly #docker = new Docker();
+  readonly #docker: Docker;
   readonly #options: DockerBuilderOptions;
 
   constructor(options: DockerBuilderOptions) {
     this.#options = options;
+    this.#docker = connect(options.host);
   }
 
   async build(request: BuildRequest): Promise<Artifact> {
     const { tree, dockerfile } = await this.#context(request);
-    return await trace
-      .getTracer('cestx')
-      .startActiveSpan('build docker build', async (span): Promise<Artifact> => {
-        try {
-          const image = await this.#verify(await this.#run(request, tree, dockerfile), request.buildId);
-          span.setAttribute('cestx.image', image);
-          return { kind: 'image', image };
-        } catch (error) {
-          span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
-          await this.clear(request.buildId, null).catch(() => undefined);
-          request.signal.throwIfAborted();
-          throw asBuildError(error);
-        } finally {
-          span.end();
-        }
-      });
+    return await inSpan('docker build', async (): Promise<Artifact> => {
+      try {
+        return {
+          kind: 'image',
+          image: await this.#verify(await this.#run(request, tree, dockerfile), request.buildId),
+        };
+      } catch (error) {
+        await this.clear(request.buildId, null).catch(() => undefined);
+        request.signal.throwIfAborted();
+        throw asBuildError(error);
+      }
+    });
   }
 
   async exists(artifact: Artifact): Promise<boolean> {
     if (artifact.kind !== 'image') return false;
-    return (await ignoreMissing(this.#docker.getImage(artifact.image).inspect())) !== null;
+    return (await ask(this.#docker.getImage(artifact.image).inspect())) !== null;
   }
 
   async remove(artifact: Artifact): Promise<void> {
@@ -76,23 +75,19 @@ export class DockerBuilder implements Builder {
   }
 
   async clear(buildId: string, keep: Artifact | null): Promise<void> {
-    const label = [`${buildLabel}=${buildId}`];
-    const kept = keep?.kind === 'image' ? keep.image : null;
-    for (const image of await this.#docker.listImages({ filters: { label } })) {
-      if (image.Id !== kept) await this.#removeImage(image.Id);
+    const images = await ask(this.#docker.listImages({ filters: { label: [`${buildLabel}=${buildId}`] } }));
+    for (const image of images ?? []) {
+      if (keep?.kind !== 'image' || keep.image !== image.Id) await this.#removeImage(image.Id);
     }
   }
 
+  async clearCache(project: string): Promise<void> {
+    const label = [`${cacheLabel}=${project}`];
+    await ask(this.#docker.pruneImages({ filters: { dangling: ['true'], label } }));
+  }
+
   async #removeImage(id: string): Promise<void> {
-    try {
-      await ignoreMissing(this.#docker.getImage(id).remove({ force: true }));
-    } catch (error) {
-      if (statusOf(error) !== 409) throw error;
-      throw new CestxError('conflict', 'The image is still used by a container.', {
-        retryable: true,
-        cause: error,
-      });
-    }
+    await ask(this.#docker.getImage(id).remove({ force: true }));
   }
 
   async #context({
@@ -109,14 +104,14 @@ export class DockerBuilder implements Builder {
     const files: SourceFile[] = own.files.map((file) => ({ ...file, path: inSource(file.path) }));
     files.push({ path: contextPaths.dockerfile, executable: false, content: Buffer.from(text) });
     if (caFile !== undefined) {
-      files.push({ path: contextPaths.ca, executable: false, content: await readFile(caFile) });
+      files.push({ path: contextPaths.ca, executable: false, content: await readCaFile(caFile) });
     }
     return { tree: { folders: own.folders.map(inSource), files }, dockerfile: contextPaths.dockerfile };
   }
 
   async #nodeImage(): Promise<string> {
     if (this.#options.nodeImage) return this.#options.nodeImage;
-    const own = await ignoreMissing(this.#docker.getImage(ownNodeImage).inspect());
+    const own = await ask(this.#docker.getImage(ownNodeImage).inspect());
     return own ? ownNodeImage : publicNodeImage;
   }
 
@@ -150,7 +145,7 @@ export class DockerBuilder implements Builder {
 
   /** A build that says it succeeded counts only when the engine has the very image, with our label. */
   async #verify(id: string, buildId: string): Promise<string> {
-    const image = await ignoreMissing(this.#docker.getImage(id).inspect());
+    const image = await ask(this.#docker.getImage(id).inspect());
     if (image?.Id === id && image.Config.Labels?.[buildLabel] === buildId) return id;
     throw new CestxError('build-failed', 'The engine reported a finished build, but has no such image.');
   }
@@ -209,15 +204,29 @@ function asBuildError(error: unknown): unknown {
   });
 }
 
-async function ignoreMissing<T>(call: Promise<T>): Promise<T | null> {
+/** What the engine answers; null when it has no such thing. */
+async function ask<T>(call: Promise<T>): Promise<T | null> {
   try {
     return await call;
   } catch (error) {
-    if (statusOf(error) === 404) return null;
-    throw error;
+    const status = statusOf(error);
+    if (status === 404) return null;
+    if (status === 409) {
+      throw new CestxError('conflict', 'The image is still used by a container.', {
+        retryable: true,
+        cause: error,
+      });
+    }
+    throw asBuildError(error);
   }
 }
 
 function statusOf(error: unknown): unknown {
   return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+}
+
+function connect(host: string): Docker {
+  if (host.startsWith('unix://')) return new Docker({ socketPath: host.slice('unix://'.length) });
+  const url = new URL(host);
+  return new Docker({ protocol: 'http', host: url.hostname, port: Number(url.port || 2375) });
 }

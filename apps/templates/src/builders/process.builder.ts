@@ -1,7 +1,5 @@
-import { access, chmod, chown, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
-
-import { SpanStatusCode, trace } from '@opentelemetry/api';
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join, resolve } from 'node:path';
 
 import { CestxError, type Artifact } from '#contracts';
 
@@ -10,6 +8,8 @@ import { explainFailure } from '../explain-failure.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
 import { type Builder, type BuildLimits, type BuildRequest } from './builder.ts';
 import { BuildSandbox } from './build-sandbox.ts';
+import { inSpan } from './in-span.ts';
+import { readCaFile } from './read-ca-file.ts';
 import { startArgv } from './start-argv.ts';
 
 export interface ProcessBuilderOptions {
@@ -21,6 +21,8 @@ export interface ProcessBuilderOptions {
   caFile?: string | undefined;
 }
 
+/** Lines looked at to say why a step failed, and those of them that are handed on. */
+const keptLines = 200;
 const lastLineCount = 20;
 
 /**
@@ -30,13 +32,11 @@ const lastLineCount = 20;
 export class ProcessBuilder implements Builder {
   readonly driver = 'process';
   readonly #options: ProcessBuilderOptions;
-  readonly #sandbox: BuildSandbox;
   readonly #folder: string;
 
   constructor(options: ProcessBuilderOptions) {
     this.#options = options;
-    this.#sandbox = new BuildSandbox(options.limits);
-    this.#folder = join(options.data, 'builds');
+    this.#folder = resolve(options.data, 'builds');
   }
 
   async build(request: BuildRequest): Promise<Artifact> {
@@ -50,14 +50,24 @@ export class ProcessBuilder implements Builder {
     const plan = planNodeBuild(source);
     const path = join(this.#folder, request.buildId);
     const partial = `${path}.partial`;
+    const cache = this.#cacheOf(request.project);
     try {
-      await span('unpack', () => this.#unpack(source, partial));
-      const cache = join(this.#folder, '.cache', request.project);
-      await this.#openFolder(cache);
-      await this.#sandbox.checkReach([partial, process.execPath]);
-      await this.#npm(plan.install, partial, cache, request);
-      for (const step of plan.build) await this.#npm(step, partial, cache, request);
-      await this.#sandbox.seal(partial);
+      await rm(partial, { recursive: true, force: true });
+      await mkdir(partial, { recursive: true, mode: 0o755 });
+      await mkdir(cache, { recursive: true, mode: 0o755 });
+      const npm = await findNpm(this.#options.path);
+      const sandbox = await BuildSandbox.open(this.#options.limits, [partial, process.execPath, npm]);
+      if (sandbox.warning !== null) request.log(sandbox.warning);
+      await inSpan('unpack', async () => {
+        await writeTree(source, partial);
+        await sandbox.handOver(partial);
+        await sandbox.handOver(cache);
+      });
+      const environment = await this.#environment(cache);
+      for (const args of [plan.install, ...plan.build]) {
+        await runNpm([npm, ...args], { sandbox, cwd: partial, environment, request });
+      }
+      await sandbox.seal(partial);
       await rename(partial, path);
     } catch (error) {
       await rm(partial, { recursive: true, force: true });
@@ -82,74 +92,70 @@ export class ProcessBuilder implements Builder {
 
   async clear(buildId: string, keep: Artifact | null): Promise<void> {
     const path = join(this.#folder, buildId);
-    await this.#sandbox.clear(buildId);
+    await BuildSandbox.clear(buildId);
     await rm(`${path}.partial`, { recursive: true, force: true });
     if (keep?.kind === 'directory' && keep.path === path) return;
     await rm(path, { recursive: true, force: true });
   }
 
-  async #unpack(source: SourceTree, target: string): Promise<void> {
-    await rm(target, { recursive: true, force: true });
-    await mkdir(this.#folder, { recursive: true });
-    await this.#openFolder(target);
-    const made = new Set<string>();
-    const make = async (folder: string) => {
-      if (made.has(folder)) return;
-      await mkdir(folder, { recursive: true });
-      made.add(folder);
-    };
-    for (const folder of source.folders) await make(join(target, folder));
-    for (const file of source.files) {
-      const path = join(target, file.path);
-      await make(dirname(path));
-      await writeFile(path, file.content, { mode: file.executable ? 0o755 : 0o644, flag: 'wx' });
-    }
-    await this.#sandbox.handOver(target);
+  async clearCache(project: string): Promise<void> {
+    await rm(this.#cacheOf(project), { recursive: true, force: true });
   }
 
-  /** A folder the build's user may write to. */
-  async #openFolder(folder: string): Promise<void> {
-    await mkdir(folder, { recursive: true });
-    await chmod(folder, 0o755);
-    const { user } = this.#sandbox;
-    if (user) await chown(folder, user.uid, user.gid);
+  #cacheOf(project: string): string {
+    return join(this.#folder, '.cache', project);
   }
 
-  async #npm(args: string[], folder: string, cache: string, request: BuildRequest): Promise<void> {
-    const step = `npm ${args.filter((arg) => !arg.startsWith('-')).join(' ')}`;
-    await span(step, async () => {
-      const npm = await findNpm(this.#options.path);
-      const lines: string[] = [];
-      const log = (line: string) => {
-        lines.push(line);
-        if (lines.length > 200) lines.shift();
-        request.log(line);
-      };
-      request.log(`$ npm ${args.join(' ')}`);
-      const exit = await this.#sandbox.run(request.buildId, [npm, ...args], {
-        cwd: folder,
-        environment: this.#environment(cache),
-        log,
-        signal: request.signal,
-      });
-      if (exit === null) return;
-      const lastLines = lines.slice(-lastLineCount);
-      throw new CestxError('build-failed', explainFailure(step, [...lines, exit], exit), { lastLines });
-    });
-  }
-
-  #environment(cache: string): Record<string, string> {
+  async #environment(cache: string): Promise<Record<string, string>> {
     const { caFile } = this.#options;
+    const ca = join(this.#folder, '.cache', 'ca.pem');
+    // A copy, because the user of the build may not be able to read the original.
+    if (caFile !== undefined) await writeFile(ca, await readCaFile(caFile), { mode: 0o644 });
     return {
       HOME: cache,
-      // npm itself may be a script that looks for `node`.
       PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
       LANG: 'C.UTF-8',
       npm_config_cache: join(cache, 'npm'),
       npm_config_update_notifier: 'false',
-      ...(caFile ? { NODE_EXTRA_CA_CERTS: caFile } : {}),
+      ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
     };
   }
+}
+
+async function writeTree(tree: SourceTree, target: string): Promise<void> {
+  for (const folder of tree.folders) await mkdir(join(target, folder), { recursive: true });
+  const made = new Set([target]);
+  for (const file of tree.files) {
+    const path = join(target, file.path);
+    const folder = dirname(path);
+    if (!made.has(folder)) await mkdir(folder, { recursive: true });
+    made.add(folder);
+    await writeFile(path, file.content, { mode: file.executable ? 0o755 : 0o644, flag: 'wx' });
+  }
+}
+
+async function runNpm(
+  argv: string[],
+  how: { sandbox: BuildSandbox; cwd: string; environment: Record<string, string>; request: BuildRequest },
+): Promise<void> {
+  const { sandbox, cwd, environment, request } = how;
+  const step = `npm ${argv
+    .slice(1)
+    .filter((arg) => !arg.startsWith('-'))
+    .join(' ')}`;
+  const lines: string[] = [];
+  const log = (line: string) => {
+    lines.push(line);
+    if (lines.length > keptLines) lines.shift();
+    request.log(line);
+  };
+  await inSpan(step, async () => {
+    request.log(`$ npm ${argv.slice(1).join(' ')}`);
+    const exit = await sandbox.run(request.buildId, argv, { cwd, environment, log, signal: request.signal });
+    if (exit === null) return;
+    const reason = explainFailure(step, [...lines, exit], exit);
+    throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
+  });
 }
 
 async function findNpm(path: string): Promise<string> {
@@ -162,20 +168,4 @@ async function findNpm(path: string): Promise<string> {
     'build-failed',
     'npm is not installed on this machine, and builds without containers need it.',
   );
-}
-
-async function span(name: string, work: () => Promise<void>): Promise<void> {
-  await trace.getTracer('cestx').startActiveSpan(`build ${name}`, async (active) => {
-    try {
-      await work();
-    } catch (error) {
-      active.setStatus({
-        code: SpanStatusCode.ERROR,
-        message: error instanceof Error ? error.message : String(error),
-      });
-      throw error;
-    } finally {
-      active.end();
-    }
-  });
 }

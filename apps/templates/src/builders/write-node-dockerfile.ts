@@ -3,6 +3,9 @@ import type { NodePlan } from '../plan-node-build.ts';
 /** Where things lie in the context of a generated build. Only `source/` is the user's, so no name of theirs can clash. */
 export const contextPaths = { dockerfile: 'Dockerfile', ca: 'ca.pem', source: 'source' } as const;
 
+/** Says whose cache a stage is, and keeps the caches of projects apart. */
+export const cacheLabel = 'cestx.cache';
+
 const user = '65534:65534';
 const caInBuild = '/cestx-build-ca.pem';
 
@@ -25,7 +28,7 @@ export function writeNodeDockerfile(
   return [
     `FROM ${base} AS build`,
     // First of all, so that the layers below are shared by the functions of a project and by nobody else.
-    `LABEL cestx.cache=${project}`,
+    `LABEL ${cacheLabel}=${project}`,
     'USER 0:0',
     ...(withCa ? [`COPY ${ca} ${caInBuild}`] : []),
     `RUN mkdir -p /app && chown ${user} /app`,

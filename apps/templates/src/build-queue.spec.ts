@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { describe, expect, it } from 'vitest';
+
+import { CestxError } from '#contracts';
+
+import { BuildQueue } from './build-queue.ts';
+
+const never = new AbortController().signal;
+
+function recorder() {
+  const events: string[] = [];
+  let at = 0;
+  let most = 0;
+  const work = (name: string) => async () => {
+    most = Math.max(most, ++at);
+    events.push(`${name} starts`);
+    await sleep(20);
+    events.push(`${name} ends`);
+    at -= 1;
+    return name;
+  };
+  return { events, work, most: () => most };
+}
+
+describe('the build queue', () => {
+  it('never runs more builds at once than it may, and runs them all', async () => {
+    const queue = new BuildQueue({ size: 2, timeout: 1000 });
+    const { work, most } = recorder();
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const results = await Promise.all(names.map((name) => queue.run(name, name, never, work(name))));
+    expect(results).toEqual(names);
+    expect(most()).toBe(2);
+  });
+
+  it('lets builds of the same content follow each other, and others pass', async () => {
+    const queue = new BuildQueue({ size: 3, timeout: 1000 });
+    const { events, work } = recorder();
+    await Promise.all([
+      queue.run('a', 'same', never, work('a')),
+      queue.run('b', 'same', never, work('b')),
+      queue.run('c', 'other', never, work('c')),
+    ]);
+    expect(events.indexOf('b starts')).toBeGreaterThan(events.indexOf('a ends'));
+    expect(events.indexOf('c starts')).toBeLessThan(events.indexOf('a ends'));
+  });
+
+  it('cancels a build that runs, and says so only once it has ended', async () => {
+    const queue = new BuildQueue({ size: 1, timeout: 1000 });
+    let ended = false;
+    const build = queue.run('a', 'a', never, async (signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      await sleep(20);
+      ended = true;
+      throw signal.reason;
+    });
+    const outcome = build.catch((error: unknown) => error);
+    await sleep(5);
+    await queue.cancel('a', new CestxError('undone', 'no longer wanted'));
+    expect(ended).toBe(true);
+    expect(await outcome).toMatchObject({ code: 'undone' });
+  });
+
+  it('cancels a build that still waits, which then never runs', async () => {
+    const queue = new BuildQueue({ size: 1, timeout: 1000 });
+    const { events, work } = recorder();
+    const first = queue.run('a', 'a', never, work('a'));
+    const second = queue.run('b', 'b', never, work('b')).catch((error: unknown) => error);
+    await queue.cancel('b', new CestxError('undone', 'no longer wanted'));
+    expect(await second).toMatchObject({ code: 'undone' });
+    await first;
+    expect(events).not.toContain('b starts');
+  });
+
+  it('ends a build that takes too long, counted from its start', async () => {
+    const queue = new BuildQueue({ size: 1, timeout: 60 });
+    const { work } = recorder();
+    const hang = (signal: AbortSignal) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    const slow = queue.run('slow', 'slow', never, hang).catch((error: unknown) => error);
+    const patient = queue.run('patient', 'patient', never, work('patient'));
+    expect(await slow).toMatchObject({
+      code: 'build-failed',
+      message: expect.stringContaining('took longer') as string,
+    });
+    expect(await patient).toBe('patient');
+  });
+
+  it('gives a build back to be tried again when the room stops', async () => {
+    const queue = new BuildQueue({ size: 1, timeout: 1000 });
+    const stopping = new AbortController();
+    stopping.abort();
+    const outcome = queue.run('a', 'a', stopping.signal, async () => 'built');
+    await expect(outcome).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+  });
+});

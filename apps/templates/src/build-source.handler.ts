@@ -1,0 +1,153 @@
+import { Controller, Inject } from '@nestjs/common';
+import type { Logger } from 'pino';
+
+import { LOGGER } from '#boot';
+import {
+  BuildSource,
+  CestxError,
+  GetDriver,
+  type Artifact,
+  type DriverName,
+  type PayloadOf,
+} from '#contracts';
+import { Feeds, HandleCommand, Messenger, Objects, type MessageContext, type Outcome } from '#messaging';
+
+import { digestOf } from './archive/pack-source.ts';
+import { readArchive } from './archive/read-archive.ts';
+import type { SourceTree } from './archive/source-tree.ts';
+import { BuildLog } from './build-log.ts';
+import { BuildQueue } from './build-queue.ts';
+import type { BuildRow } from './build.entity.ts';
+import { BuildStore, discarded } from './build.store.ts';
+import { Builders } from './builders/builders.ts';
+import { inSpan } from './builders/in-span.ts';
+import type { Builder, BuildRequest } from './builders/builder.ts';
+import { chooseTemplate, type TemplateName } from './choose-template.ts';
+import { contentKey } from './content-key.ts';
+import { isRegistryTrouble } from './explain-failure.ts';
+import { sourceName } from './object-names.ts';
+
+type Command = PayloadOf<typeof BuildSource>;
+interface Built {
+  template: string;
+  artifact: Artifact;
+}
+
+const lastLineCount = 20;
+
+/**
+ * 1. The row says "building" before there is any effect, so whoever discards the build knows what to look for.
+ * 2. A build that was killed half-way starts clean: what it left is removed first.
+ * 3. The artefact is in the row before the command ends; content that was built before is not built again.
+ */
+@Controller()
+export class BuildSourceHandler {
+  constructor(
+    private readonly builds: BuildStore,
+    private readonly builders: Builders,
+    private readonly queue: BuildQueue,
+    private readonly messenger: Messenger,
+    private readonly objects: Objects,
+    private readonly feeds: Feeds,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  @HandleCommand(BuildSource)
+  async handle(command: Command, context: MessageContext): Promise<Outcome<typeof BuildSource>> {
+    const { driver } = await this.messenger.ask(GetDriver, {});
+    const key = contentKey({ ...command, driver });
+    const built = await this.queue.run(command.buildId, key, context.signal, (signal) =>
+      this.#build(command, driver, signal),
+    );
+    return {
+      done: { buildId: command.buildId, ...built },
+      write: (tx) => this.builds.confirm(tx, command.buildId),
+    };
+  }
+
+  async #build(command: Command, driver: DriverName, signal: AbortSignal): Promise<Built> {
+    const row = await this.builds.begin(command, driver);
+    if (row.state === 'discarded') throw discarded();
+    const builder = this.builders.of(driver);
+    const present = await whatIsBuilt(row, builder);
+    if (present) return present;
+    const log = await BuildLog.open(this.feeds, command);
+    try {
+      if (row.attempts > 1) log.write('The build was interrupted; it starts again.');
+      await builder.clear(command.buildId, null);
+      const built = await this.#make(command, builder, log, signal);
+      await this.#record(command.buildId, builder, built, log);
+      return built;
+    } catch (error) {
+      throw await this.#fail(command.buildId, error, log);
+    } finally {
+      const lost = await log.flush();
+      if (lost)
+        this.logger.warn({ err: lost, buildId: command.buildId }, 'lines of a build log were not published');
+    }
+  }
+
+  async #make(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Built> {
+    const source = await inSpan('read source', () => this.#readSource(command.sourceDigest));
+    const { template, reason } = chooseTemplate(source, command.template);
+    log.write(`Template ${template}: ${reason}.`);
+    const content = { project: command.project, sourceDigest: command.sourceDigest, driver: builder.driver };
+    for (const artifact of await this.builds.findBuilt(content, template)) {
+      if (!(await builder.exists(artifact))) continue;
+      log.write('The same source was built before; that build is used.');
+      return { template, artifact };
+    }
+    const request = {
+      buildId: command.buildId,
+      project: command.project,
+      functionName: command.function,
+      sourceDigest: command.sourceDigest,
+      template: template satisfies TemplateName,
+      source,
+      log: log.write,
+      signal,
+    };
+    return { template, artifact: await buildPatiently(builder, request, log) };
+  }
+
+  /** Recorded at once, so that the next build of the same content, which waits for this one, finds it. */
+  async #record(buildId: string, builder: Builder, built: Built, log: BuildLog): Promise<void> {
+    if (await this.builds.finish(buildId, { ...built, log: log.text })) return;
+    await builder.clear(buildId, null);
+    throw discarded();
+  }
+
+  async #fail(buildId: string, error: unknown, log: BuildLog): Promise<unknown> {
+    if (!(error instanceof CestxError) || error.retryable || error.code === 'undone') return error;
+    log.write(error.message);
+    await this.builds.fail(buildId, log.text);
+    const lastLines = error.lastLines ?? log.tail(lastLineCount);
+    return new CestxError(error.code, error.message, { lastLines, cause: error });
+  }
+
+  async #readSource(digest: string): Promise<SourceTree> {
+    const archive = await this.objects.get(sourceName(digest));
+    if (!archive) throw new CestxError('not-found', 'The source is not there any more; send it again.');
+    const tree = await readArchive(archive);
+    if (digestOf(tree) === digest) return tree;
+    throw new CestxError('internal', 'The stored source is not what its name says.');
+  }
+}
+
+async function whatIsBuilt(row: BuildRow, builder: Builder): Promise<Built | null> {
+  const { template, artifact } = row;
+  if (row.state !== 'built' || !template || !artifact) return null;
+  return (await builder.exists(artifact)) ? { template, artifact } : null;
+}
+
+/** A package registry that was away for a moment costs a second try, not the deployment. */
+async function buildPatiently(builder: Builder, request: BuildRequest, log: BuildLog): Promise<Artifact> {
+  try {
+    return await builder.build(request);
+  } catch (error) {
+    if (request.signal.aborted || !isRegistryTrouble(log.tail(200))) throw error;
+    log.write('The package registry did not answer; trying once more.');
+    await builder.clear(request.buildId, null);
+    return await builder.build(request);
+  }
+}

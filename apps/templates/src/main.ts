@@ -1,0 +1,5 @@
+import { runRoom } from '#boot';
+
+import { templatesRoom } from './templates.module.ts';
+
+await runRoom(templatesRoom);

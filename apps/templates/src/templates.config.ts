@@ -1,0 +1,27 @@
+import { availableParallelism } from 'node:os';
+
+import { z } from 'zod';
+
+import { durationSchema, sizeSchema } from '#contracts';
+
+export const templatesConfig = z.object({
+  CESTX_DATA: z.string().min(1).default('.cestx'),
+  /** The base image of Node.js functions; with none, `cestx/node:24` where it was made, else `node:24-slim`. */
+  CESTX_IMAGE_NODE: z.string().default(''),
+  /** Certificates that builds trust besides the public ones, as a company's proxy needs; PEM. */
+  CESTX_BUILD_CA_FILE: z.string().default(''),
+  /** What our own Node.js was told to trust is trusted by builds as well, unless the variable above says otherwise. */
+  NODE_EXTRA_CA_CERTS: z.string().default(''),
+  /** From the moment a build starts; waiting for its turn does not count. */
+  CESTX_BUILD_TIMEOUT: durationSchema.prefault('10m'),
+  CESTX_BUILD_MEMORY: sizeSchema.prefault('2Gi'),
+  /** Cores one build may use. */
+  CESTX_BUILD_CPU: z.coerce.number().min(0.1).max(64).default(1),
+  /** Builds that run at once. */
+  CESTX_BUILDS: z.coerce.number().int().min(1).max(64).default(availableParallelism()),
+  /** `unix:///path` or `tcp://host:port`. */
+  DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
+  /** Where npm is looked for when builds run as processes. */
+  PATH: z.string().default('/usr/local/bin:/usr/bin:/bin'),
+});
+export type TemplatesConfig = z.output<typeof templatesConfig>;

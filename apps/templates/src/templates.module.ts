@@ -1,0 +1,56 @@
+import { Module } from '@nestjs/common';
+
+import { defineRoom, ROOM_CONFIG } from '#boot';
+
+import { AcceptSourceQuery } from './accept-source.query.ts';
+import { BuildQueue } from './build-queue.ts';
+import { BuildSourceHandler } from './build-source.handler.ts';
+import { BuildRow } from './build.entity.ts';
+import { BuildStore } from './build.store.ts';
+import { Builders } from './builders/builders.ts';
+import { DockerBuilder } from './builders/docker.builder.ts';
+import { ProcessBuilder } from './builders/process.builder.ts';
+import { CreateBuild1763700000000 } from './create-build.migration.ts';
+import { DiscardBuildHandler } from './discard-build.handler.ts';
+import { RemoveLeftoversLoop } from './remove-leftovers.loop.ts';
+import { SourceRow, UploadRow } from './source.entity.ts';
+import { SourceStore } from './source.store.ts';
+import { templatesConfig, type TemplatesConfig } from './templates.config.ts';
+
+function makeBuilders(config: TemplatesConfig): Builders {
+  const limits = { memory: config.CESTX_BUILD_MEMORY, cpu: config.CESTX_BUILD_CPU };
+  const caFile = config.CESTX_BUILD_CA_FILE || config.NODE_EXTRA_CA_CERTS || undefined;
+  return new Builders({
+    docker: new DockerBuilder({
+      host: config.DOCKER_HOST,
+      limits,
+      caFile,
+      nodeImage: config.CESTX_IMAGE_NODE || undefined,
+    }),
+    process: new ProcessBuilder({ data: config.CESTX_DATA, limits, caFile, path: config.PATH }),
+  });
+}
+
+function makeQueue(config: TemplatesConfig): BuildQueue {
+  return new BuildQueue({ size: config.CESTX_BUILDS, timeout: config.CESTX_BUILD_TIMEOUT });
+}
+
+@Module({
+  controllers: [AcceptSourceQuery, BuildSourceHandler, DiscardBuildHandler],
+  providers: [
+    BuildStore,
+    SourceStore,
+    RemoveLeftoversLoop,
+    { provide: Builders, useFactory: makeBuilders, inject: [ROOM_CONFIG] },
+    { provide: BuildQueue, useFactory: makeQueue, inject: [ROOM_CONFIG] },
+  ],
+})
+export class TemplatesModule {}
+
+export const templatesRoom = defineRoom({
+  name: 'templates',
+  module: TemplatesModule,
+  config: templatesConfig,
+  entities: [BuildRow, SourceRow, UploadRow],
+  migrations: [CreateBuild1763700000000],
+});
