@@ -46,9 +46,7 @@ export class RouteStore {
   /** Needs the lock. */
   async save(tx: Transaction, row: RouteRow): Promise<void> {
     await tx.manager.upsert(RouteRow, { ...row }, ['project', 'function']);
-    const { project, host, traffic, timeout } = row;
-    const entry: RouteEntry = { project, function: row.function, host, traffic, timeout };
-    await tx.put(routesBucket, entryKey(row), entry);
+    await tx.put(routesBucket, entryKey(row), entryOf(row));
   }
 
   /** Needs the lock. */
@@ -69,11 +67,25 @@ export class RouteStore {
     return outdated.length;
   }
 
+  /** Writes the copy anew, whatever it is now. */
+  async republish(key: RouteKey): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      const row = await this.lock(tx, key);
+      if (row) await tx.put(routesBucket, entryKey(row), entryOf(row));
+      else await tx.delete(routesBucket, entryKey(key));
+    });
+  }
+
   #rows() {
     return this.database.dataSource.getRepository(RouteRow);
   }
 }
 
-function entryKey(key: RouteKey): string {
+export function entryKey(key: RouteKey): string {
   return `${key.project}.${key.function}`;
+}
+
+export function entryOf(row: RouteRow): RouteEntry {
+  const { project, host, traffic, timeout } = row;
+  return { project, function: row.function, host, traffic, timeout };
 }

@@ -226,6 +226,63 @@ describe('the routes room', () => {
     }
   });
 
+  it('mends copies of routes that were lost, are old, or belong to none', async () => {
+    const publisher = new Publisher(connection);
+    const write = (key: string, value: object | null) =>
+      publisher.publish(`$KV.${routesBucket}.${key}`, value ? JSON.stringify(value) : '', {
+        headers: value ? {} : { 'KV-Operation': 'DEL' },
+      });
+    for (const name of ['lost', 'old']) {
+      await order(RegisterRoute, { project: 'default', function: name, deploymentId: 'd1' });
+      await order(ShiftTraffic, {
+        project: 'default',
+        function: name,
+        traffic: all(`${name}-v2`),
+        timeout: 5000,
+      });
+    }
+    const right = await eventually(() => {
+      const entry = entries.get('default.old');
+      return entry?.traffic.length === 1 ? entry : undefined;
+    });
+    await write('default.lost', null);
+    await write('default.old', { ...right, traffic: all('old-v1') });
+    await write('default.stranger', { ...right, function: 'stranger', host: 'stranger.localhost' });
+    await eventually(() => entries.has('default.stranger') && !entries.has('default.lost'));
+    await eventually(
+      () => {
+        expect([...entries.keys()].toSorted()).toEqual(['default.lost', 'default.old']);
+        expect(entries.get('default.old')?.traffic).toEqual(all('old-v2'));
+        expect(entries.get('default.lost')?.traffic).toEqual(all('lost-v2'));
+        return true;
+      },
+      { timeoutMs: 15_000 },
+    );
+  });
+
+  it('never registers after it was told to undo the registration', async () => {
+    const publisher = new Publisher(connection);
+    const [doIt, undoIt] = [randomUUID(), randomUUID()];
+    const undone = Promise.withResolvers<unknown>();
+    const unsubscribe = messenger.subscribe(WithdrawRoute.done, 'undo', undone.resolve);
+    await connection.flush();
+    await publisher.publish(
+      'cestx.command.routes.withdraw-route.undo',
+      JSON.stringify({ ...cart, createdBy: 'd1' }),
+      {
+        messageId: undoIt,
+        headers: { 'cestx-version': '1', 'cestx-undoes': doIt },
+      },
+    );
+    expect(await undone.promise).toEqual({ withdrawn: false });
+    unsubscribe();
+    await messenger.send(RegisterRoute, 'late', { ...cart, deploymentId: 'd1' }, { messageId: doIt });
+    await order(RegisterRoute, { project: 'default', function: 'behind', deploymentId: 'd1' });
+    await eventually(async () => expect(await resolve4('behind.localhost')).toEqual(['127.0.0.1']));
+    expect((await messenger.ask(ListRoutes, { project: 'shop' })).items).toEqual([]);
+    expect(await resolve4('cart.shop.localhost')).toBe('ENOTFOUND');
+  });
+
   it('moves its routes along when the domain changes', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
     await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 });

@@ -4,6 +4,7 @@ import { defineRoom } from '#boot';
 
 import { CreateRoute1763700000000 } from './create-route.migration.ts';
 import { ListRoutesQuery } from './list-routes.query.ts';
+import { MendEntriesLoop } from './mend-entries.loop.ts';
 import { RegisterRouteHandler } from './register-route.handler.ts';
 import { RestoreTrafficHandler } from './restore-traffic.handler.ts';
 import { RouteRow } from './route.entity.ts';
@@ -21,7 +22,7 @@ import { WithdrawRouteHandler } from './withdraw-route.handler.ts';
     RestoreTrafficHandler,
     ListRoutesQuery,
   ],
-  providers: [RouteStore, ServeDnsLoop],
+  providers: [RouteStore, ServeDnsLoop, MendEntriesLoop],
 })
 export class RoutesModule {}
 
