@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startRoom, type RunningRoom } from '#boot';
 import {
   ListLogLines,
+  feedLineSchema,
   logSubject,
   SubscribeLogs,
   UnsubscribeLogs,
@@ -320,6 +321,31 @@ describe('the logs room', () => {
     await servers.restartNats();
     await say(line(3, { machine }));
     await eventually(async () => expect(await keptOf(machine)).toEqual([1, 2, 3]), { timeoutMs: 20_000 });
+  });
+
+  it('keeps every line the broker has stored, in order, when the broker is killed while lines pour in', async () => {
+    const machine = `${name}-broken`;
+    const count = 3000;
+    const pouring = (async () => {
+      // One after the other, as a machine's lines are sent: the next when the broker has stored the last.
+      for (const position of range(1, count)) await say(line(position, { machine }));
+    })();
+    for (let kill = 0; kill < 3; kill += 1) {
+      await sleep(200);
+      await servers.restartNats();
+    }
+    await pouring;
+    await say(line(count + 1, { machine }));
+    await eventually(async () => (await keptOf(machine)).at(-1) === count + 1, { timeoutMs: 20_000 });
+    const kept = await keptOf(machine);
+    expect(kept).toEqual(kept.toSorted((a, b) => a - b));
+    // The feed is written through lazily: what the broker had taken but not yet written when it was killed, nobody has.
+    const onFeed = await feeds.read(logSubject('default', name, machine), feedLineSchema);
+    const stored = new Set(onFeed.map((item) => item.value.position));
+    expect([...stored].filter((position) => !kept.includes(position))).toEqual([]);
+    process.stdout.write(
+      `lost by the broker: ${count + 1 - stored.size}; kept all the same: ${kept.length - stored.size}\n`,
+    );
   });
 
   it('keeps what is said after the feed was made anew', async () => {

@@ -46,11 +46,6 @@ export class ServeDnsLoop implements OnApplicationBootstrap, BeforeApplicationSh
     this.#zone = new ZoneTable(config.CESTX_DOMAIN, address, config.CESTX_DNS_TTL);
   }
 
-  /** The port it answers on; known once the room has started. */
-  get port(): number | undefined {
-    return this.#server?.port;
-  }
-
   async onApplicationBootstrap(): Promise<void> {
     const renamed = await this.routes.rename((key) => hostName(key, this.config.CESTX_DOMAIN));
     if (renamed > 0)
