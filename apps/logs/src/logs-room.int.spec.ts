@@ -343,9 +343,6 @@ describe('the logs room', () => {
     const onFeed = await feeds.read(logSubject('default', name, machine), feedLineSchema);
     const stored = new Set(onFeed.map((item) => item.value.position));
     expect([...stored].filter((position) => !kept.includes(position))).toEqual([]);
-    process.stdout.write(
-      `lost by the broker: ${count + 1 - stored.size}; kept all the same: ${kept.length - stored.size}\n`,
-    );
   });
 
   it('keeps what is said after the feed was made anew', async () => {
