@@ -25,12 +25,18 @@ export async function runRoom<C extends z.ZodObject>(room: RoomDefinition<C>): P
   }
 }
 
-/** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process; a second signal ends it at once. */
+/** Signals that belong to one wish to end: npm sends on the Ctrl-C that the terminal sent us already. */
+const sameWish = 1000;
+
+/** Runs `stop` once on the first SIGTERM or SIGINT, then ends the process; a second wish ends it at once. */
 export function stopOnSignal(stop: () => Promise<void>): void {
-  let stopping = false;
+  let askedAt: number | undefined;
   const onSignal = (): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
+    if (askedAt !== undefined) {
+      if (Date.now() - askedAt > sameWish) process.exit(130);
+      return;
+    }
+    askedAt = Date.now();
     const timer = setTimeout(() => process.exit(1), stopPatience);
     void stop()
       .then(() => traceKeeping()?.shutdown())
