@@ -6,7 +6,7 @@ export function machineEnvironment(
   machine: Pick<MachineRow, 'id' | 'project' | 'function' | 'revision' | 'settings'>,
   otlpEndpoint: string | undefined,
 ): Record<string, string> {
-  const exporting = otlpEndpoint
+  const exporting: Record<string, string> = otlpEndpoint
     ? { OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint, OTEL_SERVICE_NAME: machine.function }
     : {};
   return {
