@@ -6,9 +6,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 
 import pg from 'pg';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
@@ -27,12 +29,19 @@ import {
   type PayloadOf,
 } from '#contracts';
 import { connectNats, Feeds, Messenger, Objects, Publisher } from '#messaging';
+import { openDatabase } from '#storage';
 import { eventually, startTestServers, type TestServers } from '#testing';
 
 import { packSource } from './archive/pack-source.ts';
 import { rawTar, rawZip } from './archive/raw-archives.fixture.ts';
 import { sourceOf } from './archive/read-folder.fixture.ts';
 import type { SourceTree } from './archive/source-tree.ts';
+import { BuildRow } from './build.entity.ts';
+import { BuildStore } from './build.store.ts';
+import { CreateBuild1763700000000 } from './create-build.migration.ts';
+import { RemoveLeftoversLoop } from './remove-leftovers.loop.ts';
+import { SourceRow, UploadRow } from './source.entity.ts';
+import { SourceStore } from './source.store.ts';
 import { templatesRoom } from './templates.module.ts';
 
 let servers: TestServers;
@@ -182,6 +191,32 @@ describe('an upload', () => {
   });
 });
 
+it('an upload that nobody came back for is removed, and a fresh one is not', async () => {
+  const rows = await openDatabase({
+    url: environment['DATABASE_URL'] ?? '',
+    entities: [BuildRow, SourceRow, UploadRow],
+    migrations: [CreateBuild1763700000000],
+  });
+  try {
+    const loop = new RemoveLeftoversLoop(
+      objects,
+      new BuildStore(rows),
+      new SourceStore(rows),
+      pino({ level: 'silent' }),
+    );
+    const stale = await upload(Buffer.from('x'));
+    const moment = new Date(Date.now() + 5);
+    await sleep(10);
+    const fresh = await upload(Buffer.from('y'));
+    await loop.removeOlderThan(moment, new Date(0));
+    expect(await objectNames('uploads/')).toEqual([`uploads/${fresh}`]);
+    expect(stale).not.toBe(fresh);
+    await objects.remove(`uploads/${fresh}`);
+  } finally {
+    await rows.close();
+  }
+});
+
 describe('a build', () => {
   it('ends with an artefact that is there, its lines on the feed in order and kept', async () => {
     const buildId = randomUUID();
@@ -260,16 +295,14 @@ describe('a build', () => {
     const machine = `build-${buildId}`;
     const timestamp = new Date().toISOString();
     await feeds.publish(logSubject('default', 'hello', machine), {
-      ...{
-        project: 'default',
-        name: 'hello',
-        revision: null,
-        machine,
-        stream: 'build',
-        timestamp,
-        text: 'before',
-        position: 1,
-      },
+      project: 'default',
+      name: 'hello',
+      revision: null,
+      machine,
+      stream: 'build',
+      timestamp,
+      text: 'before',
+      position: 1,
     });
     const artifact = await built(buildId, digest);
     expect(await readdir(artifact.path)).not.toContain('half-made');
@@ -291,6 +324,22 @@ describe('a build', () => {
     expect((await rowOf(buildId))?.attempts).toBe(2);
     await discard(buildId);
   });
+});
+
+it('a build that takes too long is ended, told so, and leaves nothing', async () => {
+  await room.stop();
+  room = await startRoom(templatesRoom, { ...environment, CESTX_BUILD_TIMEOUT: '3s' });
+  const buildId = randomUUID();
+  const failure = await failed(buildId, await store(program({ build: 'echo slow; sleep 300' })));
+  expect(failure).toMatchObject({
+    code: 'build-failed',
+    message: 'The build took longer than 3 s, which CESTX_BUILD_TIMEOUT allows.',
+  });
+  expect(failure.lastLines).toContain('slow');
+  expect(await foldersOf(buildId)).toEqual([]);
+  await discard(buildId);
+  await room.stop();
+  room = await startRoom(templatesRoom, environment);
 });
 
 describe('a discarded build', () => {

@@ -1,17 +1,15 @@
 import { Readable } from 'node:stream';
 
 import Docker, { type ImageBuildOptions } from 'dockerode';
-import { z } from 'zod';
 
 import { CestxError, type Artifact } from '#contracts';
 
 import { packSource } from '../archive/pack-source.ts';
 import { withoutFolder, type SourceFile, type SourceTree } from '../archive/source-tree.ts';
-import { explainFailure } from '../explain-failure.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
 import type { Builder, BuildLimits, BuildRequest } from './builder.ts';
 import { inSpan } from './in-span.ts';
-import { LineSplitter } from './line-splitter.ts';
+import { readProgress } from './read-progress.ts';
 import { readCaFile } from './read-ca-file.ts';
 import { cacheLabel, contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
 
@@ -29,15 +27,6 @@ const publicNodeImage = 'node:24-slim';
 const buildLabel = 'cestx.build';
 const sourceLabel = 'cestx.source';
 const periodUs = 100_000;
-const lastLineCount = 20;
-
-const progressSchema = z.object({
-  stream: z.string().optional(),
-  status: z.string().optional(),
-  error: z.string().optional(),
-  aux: z.object({ ID: z.string().optional() }).optional(),
-});
-
 /** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
 export class DockerBuilder implements Builder {
   readonly driver = 'docker';
@@ -149,43 +138,6 @@ export class DockerBuilder implements Builder {
     if (image?.Id === id && image.Config.Labels?.[buildLabel] === buildId) return id;
     throw new CestxError('build-failed', 'The engine reported a finished build, but has no such image.');
   }
-}
-
-async function readProgress(stream: Readable, log: (line: string) => void): Promise<string> {
-  const lines: string[] = [];
-  const output = new LineSplitter((line) => {
-    lines.push(line);
-    if (lines.length > 200) lines.shift();
-    log(line);
-  });
-  let id: string | undefined;
-  let rest = '';
-  for await (const chunk of stream) {
-    const messages = (rest + String(chunk)).split('\n');
-    rest = messages.pop() ?? '';
-    for (const message of messages.filter((text) => text.trim() !== '')) {
-      const progress = progressSchema.parse(JSON.parse(message));
-      output.write(progress.stream ?? '');
-      if (progress.aux?.ID) id = progress.aux.ID;
-      if (progress.error !== undefined) {
-        output.end();
-        const reason = explainFailure(failedStep(lines), [...lines, progress.error], progress.error.trim());
-        throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
-      }
-    }
-  }
-  output.end();
-  if (id !== undefined) return id;
-  throw new CestxError('unavailable', 'The container engine ended the build without a result.', {
-    retryable: true,
-  });
-}
-
-/** `Step 8/14 : RUN … npm ci …` → `npm ci`: the step that was running when it ended. */
-function failedStep(lines: readonly string[]): string {
-  const step = lines.findLast((line) => /^Step \d+\/\d+ : /.test(line))?.replace(/^Step \d+\/\d+ : /, '');
-  const npm = step === undefined ? undefined : /\bnpm (ci|install|prune|run \S+)/.exec(step)?.[0];
-  return npm ?? (step ? `"${step.slice(0, 120)}"` : 'The build');
 }
 
 function asBuildError(error: unknown): unknown {

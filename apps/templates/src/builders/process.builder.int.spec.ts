@@ -1,13 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Artifact } from '#contracts';
+import { eventually, freePort } from '#testing';
 
 import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { describeBuilder, failure, startBuild } from './builder.suite.ts';
@@ -29,13 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(data, { recursive: true, force: true }));
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+const commands = () => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
 
 async function start(artifact: Artifact) {
   if (artifact.kind !== 'directory') throw new Error('not a folder');
@@ -57,7 +53,7 @@ async function leftovers(buildId: string): Promise<string[]> {
   const groups = ['memory', 'cpu', 'pids', '.'].map(
     (controller) => `/sys/fs/cgroup/${controller}/cestx-builds/${buildId}`,
   );
-  const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+  const processes = commands().split('\n');
   return [
     ...names.filter((name) => name.includes(buildId)),
     ...groups.filter((folder) => existsSync(folder)),
@@ -80,7 +76,7 @@ describe('the process builder', () => {
       'server.js': '',
     });
     const artifact = await startBuild(builder, source).result;
-    expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain('sleep 4567');
+    expect(commands()).not.toContain('sleep 4567');
     await builder.remove(artifact);
   });
 
@@ -98,6 +94,25 @@ describe('the process builder', () => {
       await builder.remove(artifact);
     },
   );
+
+  it('leaves no process when the platform is killed, and clears what is left of the files', async () => {
+    const buildId = randomUUID();
+    const program = fileURLToPath(new URL('./build-forever.fixture.ts', import.meta.url));
+    const path = process.env['PATH'] ?? '';
+    const args = ['--conditions=@cestx/source', program, data, buildId, path];
+    const platform = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise<void>((resolve) => {
+      platform.stdout.on('data', (chunk: Buffer) => {
+        if (/^started$/m.test(String(chunk))) resolve();
+      });
+    });
+    expect(commands()).toContain('sleep 98765');
+    platform.kill('SIGKILL');
+    await eventually(() => !commands().includes('sleep 98765'));
+    expect(await leftovers(buildId)).not.toEqual([]);
+    await builder.clear(buildId, null);
+    expect(await leftovers(buildId)).toEqual([]);
+  });
 
   it('removes nothing but its own builds', async () => {
     await builder.remove({ kind: 'directory', path: data, command: ['x'] });

@@ -1,0 +1,19 @@
+import { sourceOf } from '../archive/read-folder.fixture.ts';
+import { ProcessBuilder } from './process.builder.ts';
+
+/** A program that builds something endless; a test kills it and looks at what is left. */
+const [data = '', buildId = '', path = ''] = process.argv.slice(2);
+
+await new ProcessBuilder({ data, path, limits: { memory: 512 * 1024 ** 2, cpu: 1 } }).build({
+  buildId,
+  project: 'default',
+  functionName: 'endless',
+  sourceDigest: '',
+  template: 'node',
+  source: sourceOf({
+    'package.json': { scripts: { build: `echo started; (setsid sleep 98765 &); sleep 98765` } },
+    'server.js': '',
+  }),
+  log: (line) => process.stdout.write(`${line}\n`),
+  signal: new AbortController().signal,
+});

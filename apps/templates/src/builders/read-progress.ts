@@ -1,0 +1,55 @@
+import type { Readable } from 'node:stream';
+
+import { z } from 'zod';
+
+import { CestxError } from '#contracts';
+
+import { explainFailure } from '../explain-failure.ts';
+import { LineSplitter } from './line-splitter.ts';
+
+const lastLineCount = 20;
+
+const progressSchema = z.object({
+  stream: z.string().optional(),
+  status: z.string().optional(),
+  error: z.string().optional(),
+  aux: z.object({ ID: z.string().optional() }).optional(),
+});
+
+/** Reads what the engine's builder says, gives its lines, and returns the id of the image. */
+export async function readProgress(stream: Readable, log: (line: string) => void): Promise<string> {
+  const lines: string[] = [];
+  const output = new LineSplitter((line) => {
+    lines.push(line);
+    if (lines.length > 200) lines.shift();
+    log(line);
+  });
+  let id: string | undefined;
+  let rest = '';
+  for await (const chunk of stream) {
+    const messages = (rest + String(chunk)).split('\n');
+    rest = messages.pop() ?? '';
+    for (const message of messages.filter((text) => text.trim() !== '')) {
+      const progress = progressSchema.parse(JSON.parse(message));
+      output.write(progress.stream ?? '');
+      if (progress.aux?.ID) id = progress.aux.ID;
+      if (progress.error !== undefined) {
+        output.end();
+        const reason = explainFailure(failedStep(lines), [...lines, progress.error], progress.error.trim());
+        throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
+      }
+    }
+  }
+  output.end();
+  if (id !== undefined) return id;
+  throw new CestxError('unavailable', 'The container engine ended the build without a result.', {
+    retryable: true,
+  });
+}
+
+/** `Step 8/14 : RUN … npm ci …` → `npm ci`: the step that was running when it ended. */
+function failedStep(lines: readonly string[]): string {
+  const step = lines.findLast((line) => /^Step \d+\/\d+ : /.test(line))?.replace(/^Step \d+\/\d+ : /, '');
+  const npm = step === undefined ? undefined : /\bnpm (ci|install|prune|run \S+)/.exec(step)?.[0];
+  return npm ?? (step ? `"${step.slice(0, 120)}"` : 'The build');
+}

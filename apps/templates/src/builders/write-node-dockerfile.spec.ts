@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+
+import { sourceOf } from '../archive/read-folder.fixture.ts';
+import { planNodeBuild } from '../plan-node-build.ts';
+import { writeNodeDockerfile } from './write-node-dockerfile.ts';
+
+function write(scripts: Record<string, string>, withCa = false): string[] {
+  const plan = planNodeBuild(
+    sourceOf({ 'package.json': { scripts }, 'package-lock.json': '{}', 'server.js': '' }),
+  );
+  return writeNodeDockerfile(plan, { base: 'node:24-slim', project: 'default', withCa }).split('\n');
+}
+
+describe('the generated Dockerfile', () => {
+  it('installs before it sees the code, so that a change of code installs nothing anew', () => {
+    const lines = write({ start: 'node server.js' });
+    const install = lines.findIndex((line) => line.includes('npm ci'));
+    const copies = lines.slice(0, install).filter((line) => line.startsWith('COPY'));
+    expect(copies).toEqual(['COPY --chown=65534:65534 source/package.json source/package-lock.json ./']);
+    expect(lines.findIndex((line) => line === 'COPY source/ ./')).toBeGreaterThan(install);
+  });
+
+  it('copies the source first where an install script may need it', () => {
+    const lines = write({ start: 'node server.js', postinstall: 'node patch.js' });
+    expect(lines.indexOf('COPY --chown=65534:65534 source/ ./')).toBeLessThan(
+      lines.findIndex((line) => line.includes('npm ci')),
+    );
+  });
+
+  it('runs neither the build nor the program as root, and starts it without a shell', () => {
+    const lines = write({ start: 'node server.js', build: 'tsc' });
+    expect(
+      lines.slice(
+        0,
+        lines.findIndex((line) => line.includes('npm ci')),
+      ),
+    ).toContain('USER 65534:65534');
+    expect(lines.slice(-3)).toEqual(['USER 65534:65534', 'CMD ["node","server.js"]', '']);
+  });
+
+  it('keeps the certificate of the build out of the stage that runs', () => {
+    const lines = write({ start: 'node server.js', build: 'tsc' }, true);
+    const stage = lines.lastIndexOf('FROM node:24-slim');
+    expect(lines.slice(0, stage).join('\n')).toContain('NODE_EXTRA_CA_CERTS=');
+    expect(lines.slice(stage).join('\n')).not.toMatch(/\bca\b|CA_CERTS/i);
+  });
+});

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+
+import { sourceOf } from './archive/read-folder.fixture.ts';
+import { chooseTemplate } from './choose-template.ts';
+
+const choose = (paths: string[], wanted?: string) =>
+  chooseTemplate(sourceOf(Object.fromEntries(paths.map((path) => [path, '']))), wanted);
+
+describe('the template', () => {
+  it('is the one the manifest names', () => {
+    expect(choose(['Dockerfile', 'package.json'], 'node').template).toBe('node');
+  });
+
+  it('is guessed from the files at the top, a Dockerfile first, and the reason told', () => {
+    expect(choose(['Dockerfile', 'package.json'])).toEqual({
+      template: 'dockerfile',
+      reason: 'there is a Dockerfile',
+    });
+    expect(choose(['package.json', 'server.js']).template).toBe('node');
+  });
+
+  it('that does not exist is refused with those that do', () => {
+    expect(() => choose(['package.json'], 'cobol')).toThrow(
+      'There is no template "cobol"; there are node and dockerfile.',
+    );
+  });
+
+  it('that cannot be guessed is told with the likely mistake', () => {
+    expect(() => choose(['main.c'])).toThrow('neither a Dockerfile nor a package.json');
+    expect(() => choose(['app/package.json', 'app/x.js'])).toThrow(
+      'in the folder "app"; pack what is inside it',
+    );
+  });
+});
