@@ -14,6 +14,7 @@ inEachHouse('source in, an answering URL out', (house) => {
     const { archive } = await packSource(join(root, 'examples', 'echo-name'));
     const deployment = await deployAndWait(house(), archive);
     expect(deployment).toMatchObject({ state: 'live', error: null, revision: 'echo-name-v1' });
+    expect(deployment.url).toBe(`http://echo-name.localhost:${house().port}`);
     expect(stepsOf(deployment)).toEqual({
       'build-source': 'done',
       'start-machine': 'done',

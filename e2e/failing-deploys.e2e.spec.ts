@@ -33,7 +33,7 @@ inEachHouse('a deploy that cannot succeed', (house) => {
     });
     expect(deployment.error?.lastLines.length).toBeGreaterThan(0);
     expect(deployment.error?.message).toMatch(/package-lock\.json|npm/);
-    expect(await leftoversOf(house(), name)).toEqual([]);
+    expect(await leftoversOf(house(), name, { keepsLines: true })).toEqual([]);
   });
 
   test.each([
@@ -62,7 +62,7 @@ inEachHouse('a deploy that cannot succeed', (house) => {
       expect(deployment.error?.message).toMatch(reason);
       expect(deployment.error?.lastLines.join('\n')).toContain(line);
       expect(stepsOf(deployment)).toMatchObject({ 'build-source': 'undone', 'make-live': 'pending' });
-      expect(await leftoversOf(house(), name)).toEqual([]);
+      expect(await leftoversOf(house(), name, { keepsLines: true })).toEqual([]);
     },
   );
 

@@ -84,7 +84,7 @@ describe.each(houseKinds)('bad days of the saga [$mode, $driver]', (kind: HouseK
       });
       expect(await waitForEnd(house, deploymentId)).toMatchObject({ state: 'failed' });
       await house.restart(room);
-      expect(await leftoversOf(house, name)).toEqual([]);
+      expect(await leftoversOf(house, name, { keepsLines: true })).toEqual([]);
     },
   );
 

@@ -35,7 +35,7 @@ export async function startPlatformProcess(options: {
     ['--enable-source-maps', '--import', telemetry, join(root, options.main), ...(options.args ?? [])],
     {
       cwd: root,
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/tmp', ...options.environment },
+      env: { ...inherited(), ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
@@ -63,6 +63,15 @@ export async function startPlatformProcess(options: {
   const said = await readFile(options.logFile, 'utf8').catch(() => '');
   throw new Error(
     `${options.name} ${outcome === 'ended' ? 'ended' : 'is not ready after 60 s'}:\n${said.slice(-3000)}`,
+  );
+}
+
+/** The machine's own settings (paths, proxies, certificates), without any of ours but what builds need. */
+function inherited(): NodeJS.ProcessEnv {
+  const kept = ['CESTX_BUILD_CA_FILE', 'CESTX_IMAGE_NODE'];
+  const ours = /^(CESTX_|NATS_|DATABASE_URL|OTEL_|VITEST|NODE_OPTIONS|NODE_ENV|TEST$)/;
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => kept.includes(name) || !ours.test(name)),
   );
 }
 

@@ -18,7 +18,12 @@ const run = promisify(execFile);
  * What the platform still has of a function, each as a sentence; empty when nothing is left. It looks past the platform's
  * own answers: at processes, containers, the broker's consumers and the rows of each room.
  */
-export async function leftoversOf(house: House, name: string): Promise<string[]> {
+export async function leftoversOf(
+  house: House,
+  name: string,
+  /** The lines of a build or start that failed are kept for a while, and should be. */
+  options: { keepsLines?: boolean } = {},
+): Promise<string[]> {
   const found = await Promise.all([
     processesOf(name).then((pids) => pids.map((pid) => `process ${pid}`)),
     containersOf(house, name).then((ids) => ids.map((id) => `container ${id}`)),
@@ -37,7 +42,9 @@ export async function leftoversOf(house: House, name: string): Promise<string[]>
     addressesOf(house, name).then((addresses) => addresses.map((address) => `DNS record ${address}`)),
     functionStateOf(house, name).then((state) => (state === null ? [] : [`function (${state})`])),
     consumersOf(house, name),
-    rowsOf(house, name),
+    rowsOf(house, name).then((rows) =>
+      rows.filter((row) => !options.keepsLines || !row.startsWith('row of logs.log_line')),
+    ),
   ]);
   return found.flat();
 }
@@ -95,9 +102,9 @@ async function functionStateOf(house: House, name: string): Promise<string | nul
 
 async function consumersOf(house: House, name: string): Promise<string[]> {
   const configuration = await readFile(join(house.serverData, 'nats', 'nats-server.conf'), 'utf8');
-  const port = /port\s*[:=]\s*"?(?:[\d.]+:)?(\d+)/.exec(configuration)?.[1];
+  const address = /^listen: "(.+)"$/m.exec(configuration)?.[1];
   const token = (await readFile(join(house.serverData, 'nats', 'token'), 'utf8')).trim();
-  const connection = await connect({ servers: `127.0.0.1:${port}`, token });
+  const connection = await connect({ servers: address, token });
   try {
     const manager = await jetstreamManager(connection);
     const found: string[] = [];
@@ -116,7 +123,8 @@ async function consumersOf(house: House, name: string): Promise<string[]> {
  * Rows that name the function and are not history. History is: runs of sagas and their steps, what was sent and received,
  * and tombstones, which keep a late command from bringing something back.
  */
-const history = /^(deployments\.(deployment|saga|step|run)\w*|\w+\.(inbox|outbox|migrations))$/;
+const history =
+  /^(deployments\.(deployment|saga|step|run)\w*|logs\.forgotten_function|\w+\.(inbox|outbox|migrations))$/;
 const tombstoneStates = ['removed', 'discarded', 'withdrawn', 'unsubscribed', 'undone', 'restored'];
 
 async function rowsOf(house: House, name: string): Promise<string[]> {

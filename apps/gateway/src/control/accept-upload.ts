@@ -6,6 +6,8 @@ import type { FastifyRequest } from 'fastify';
 import { AcceptSource, CestxError, parseManifest, substitute, type Manifest } from '#contracts';
 import type { Messenger, Objects } from '#messaging';
 
+import { discardBody } from '../discard-body.ts';
+
 export interface AcceptedUpload {
   manifest: Manifest;
   sourceDigest: string;
@@ -13,6 +15,8 @@ export interface AcceptedUpload {
 
 /** Bytes of a manifest; far more than any reader would want to see. */
 const maxManifest = 256 * 1024;
+/** Bytes that the multipart form itself may take. */
+const framing = 64 * 1024;
 
 /**
  * Takes the parts of a deploy: the source streams into the object store and is checked there; nothing of it stays under
@@ -26,6 +30,10 @@ export async function acceptUpload(
     throw new CestxError('bad-request', 'The body must be multipart/form-data with the part `source`.');
   }
   const { objects, messenger, maxUpload } = services;
+  if (Number(request.headers['content-length']) > maxUpload + maxManifest + framing) {
+    discardBody(request.raw);
+    throw tooLarge(maxUpload);
+  }
   const uploadId = randomUUID();
   const name = `uploads/${uploadId}`;
   let text: string | undefined;
@@ -49,7 +57,7 @@ export async function acceptUpload(
     }
     if (!stored) throw new CestxError('bad-request', 'The part `source` with the archive is missing.');
     const given = text === undefined ? undefined : readManifest(text);
-    const source = await messenger.ask(AcceptSource, { uploadId }, { timeoutMs: 60_000 });
+    const source = await messenger.ask(AcceptSource, { uploadId }, { timeoutMs: 30_000 });
     if (!given && source.manifest === undefined) {
       throw new CestxError(
         'invalid-manifest',
@@ -58,6 +66,7 @@ export async function acceptUpload(
     }
     return { manifest: given ?? readManifest(source.manifest ?? ''), sourceDigest: source.digest };
   } finally {
+    discardBody(request.raw);
     if (stored) await objects.remove(name);
   }
 }
@@ -74,7 +83,11 @@ async function store(
   limit: number,
 ): Promise<void> {
   await objects.put(name, file);
-  if (file.truncated) throw new CestxError('too-large', `The source is larger than ${limit} bytes.`);
+  if (file.truncated) throw tooLarge(limit);
+}
+
+function tooLarge(limit: number): CestxError {
+  return new CestxError('too-large', `The source is larger than ${limit} bytes.`);
 }
 
 async function readText(file: Readable): Promise<string> {

@@ -2,10 +2,12 @@ import { Controller, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 
-import { LOGGER } from '#boot';
+import { LOGGER, ROOM_CONFIG } from '#boot';
 import { GetDeployment } from '#contracts';
 import { Messenger } from '#messaging';
 
+import type { GatewayConfig } from '../gateway.config.ts';
+import { completeUrl } from './complete-url.ts';
 import { followDeployment } from './follow-deployment.ts';
 import { OpenAnswers } from './open-answers.ts';
 import type { InputOf } from './operation.ts';
@@ -20,16 +22,24 @@ export class DeploymentsController {
   private readonly messenger: Messenger;
   private readonly answers: OpenAnswers;
   private readonly logger: Logger;
+  private readonly config: GatewayConfig;
 
-  constructor(messenger: Messenger, answers: OpenAnswers, @Inject(LOGGER) logger: Logger) {
+  constructor(
+    messenger: Messenger,
+    answers: OpenAnswers,
+    @Inject(LOGGER) logger: Logger,
+    @Inject(ROOM_CONFIG) config: GatewayConfig,
+  ) {
+    this.config = config;
     this.messenger = messenger;
     this.answers = answers;
     this.logger = logger;
   }
 
   @Serves(operations.getDeployment)
-  get(@Input(operations.getDeployment) { params }: InputOf<typeof operations.getDeployment>) {
-    return this.messenger.ask(GetDeployment, { id: params.id, waitMs });
+  async get(@Input(operations.getDeployment) { params }: InputOf<typeof operations.getDeployment>) {
+    const deployment = await this.messenger.ask(GetDeployment, { id: params.id, waitMs });
+    return completeUrl(deployment, this.config.CESTX_PORT);
   }
 
   @Serves(operations.followDeployment)
@@ -44,7 +54,7 @@ export class DeploymentsController {
       for await (const deployment of followDeployment(this.messenger, first, answer.signal, () =>
         answer.beat(),
       )) {
-        await answer.send(deployment, { name: 'deployment' });
+        await answer.send(completeUrl(deployment, this.config.CESTX_PORT), { name: 'deployment' });
       }
       answer.end();
     } catch (error) {

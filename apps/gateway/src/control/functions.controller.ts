@@ -16,6 +16,7 @@ import { Messenger, Objects } from '#messaging';
 
 import type { GatewayConfig } from '../gateway.config.ts';
 import { acceptUpload } from './accept-upload.ts';
+import { completeUrl } from './complete-url.ts';
 import type { InputOf } from './operation.ts';
 import { operations } from './operations.ts';
 import { traceIdOf } from './request-trace.ts';
@@ -56,13 +57,15 @@ export class FunctionsController {
   }
 
   @Serves(operations.listFunctions)
-  list(@Input(operations.listFunctions) { query }: InputOf<typeof operations.listFunctions>) {
-    return this.messenger.ask(ListFunctions, query);
+  async list(@Input(operations.listFunctions) { query }: InputOf<typeof operations.listFunctions>) {
+    const page = await this.messenger.ask(ListFunctions, query);
+    return { ...page, items: page.items.map((item) => completeUrl(item, this.config.CESTX_PORT)) };
   }
 
   @Serves(operations.getFunction)
-  get(@Input(operations.getFunction) { params, query }: InputOf<typeof operations.getFunction>) {
-    return this.messenger.ask(GetFunction, { project: query.project, function: params.name });
+  async get(@Input(operations.getFunction) { params, query }: InputOf<typeof operations.getFunction>) {
+    const found = await this.messenger.ask(GetFunction, { project: query.project, function: params.name });
+    return completeUrl(found, this.config.CESTX_PORT);
   }
 
   @Serves(operations.removeFunction)
@@ -78,8 +81,13 @@ export class FunctionsController {
   }
 
   @Serves(operations.listRevisions)
-  revisions(@Input(operations.listRevisions) { params, query }: InputOf<typeof operations.listRevisions>) {
-    return this.messenger.ask(ListRevisions, { ...query, function: params.name });
+  async revisions(
+    @Input(operations.listRevisions) { params, query }: InputOf<typeof operations.listRevisions>,
+  ) {
+    const key = { project: query.project, function: params.name };
+    const page = await this.messenger.ask(ListRevisions, { ...query, ...key });
+    if (page.items.length === 0) await this.messenger.ask(GetFunction, key);
+    return page;
   }
 }
 
