@@ -24,15 +24,9 @@ export class CreateLogTables1763700000000 implements MigrationInterface {
       CREATE TABLE subscription (
         project text NOT NULL,
         "function" text NOT NULL,
-        created_by text NOT NULL,
-        PRIMARY KEY (project, "function")
-      )`);
-    // Lines said before a function was removed may still be on their way when it is; they are not to come back.
-    await runner.query(`
-      CREATE TABLE forgotten_function (
-        project text NOT NULL,
-        "function" text NOT NULL,
-        before timestamptz NOT NULL,
+        state text NOT NULL,
+        created_by text,
+        removed_at timestamptz,
         PRIMARY KEY (project, "function")
       )`);
     // The one row says how far the feed was read. Who adds or forgets lines locks it.
@@ -41,7 +35,7 @@ export class CreateLogTables1763700000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of ['feed_place', 'forgotten_function', 'subscription', 'log_line']) {
+    for (const table of ['feed_place', 'subscription', 'log_line']) {
       await runner.query(`DROP TABLE ${table}`);
     }
   }

@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const table of ['log_line', 'subscription', 'forgotten_function']) {
+  for (const table of ['log_line', 'subscription']) {
     await database.dataSource.query(`DELETE FROM ${table}`);
   }
 });
@@ -84,11 +84,20 @@ it('keeps the newest lines of a noisy function and touches no other', async () =
   expect(await store.prune(retention, now)).toBe(0);
 });
 
-it('drops the note about a forgotten function once no line of it can come any more', async () => {
-  const key = { project: 'default', function: 'gone' };
-  await database.transaction((tx) => lines.forget(tx, key, new Date(now - 8 * 24 * hour)));
+it('drops the note about a removed function once no line of it can come any more', async () => {
+  const remove = (name: string, at: number) =>
+    database.transaction((tx) =>
+      new SubscriptionStore().remove(tx, { project: 'default', function: name }, new Date(at)),
+    );
+  await remove('gone', now - 8 * 24 * hour);
+  await remove('going', now - hour);
+  await remove('back', now - 8 * 24 * hour);
+  await subscribe('back');
   await store.prune(retention, now);
-  expect(await database.dataSource.query('SELECT 1 FROM forgotten_function')).toEqual([]);
+  expect(await database.dataSource.query('SELECT "function" FROM subscription ORDER BY 1')).toEqual([
+    { function: 'back' },
+    { function: 'going' },
+  ]);
 });
 
 it('keeps nothing for a reader whose place somebody else has moved', async () => {

@@ -11,8 +11,8 @@ export interface Retention {
 
 /** Rows deleted by one statement: short transactions, so that new lines never wait long. */
 const batchSize = 10_000;
-/** Longer than the feed can hold a line that somebody asked to forget. */
-const forgottenFor = 7 * 86_400_000;
+/** Longer than the feed can hold a line of a function that was removed. */
+const removalKnownFor = 7 * 86_400_000;
 
 /** Takes away lines that have been kept long enough. */
 @Injectable()
@@ -29,7 +29,9 @@ export class LineRetentionStore {
         count = await this.#deleteBatch(project, name, oldest, firstKept);
       }
     }
-    await this.#run('DELETE FROM forgotten_function WHERE before < $1', [new Date(now - forgottenFor)]);
+    await this.#run("DELETE FROM subscription WHERE state = 'removed' AND removed_at < $1", [
+      new Date(now - removalKnownFor),
+    ]);
     return removed;
   }
 
@@ -37,7 +39,7 @@ export class LineRetentionStore {
     return this.#run(`
       SELECT l.project, l."function", s.project IS NOT NULL AS subscribed
       FROM (SELECT DISTINCT project, "function" FROM log_line) l
-      LEFT JOIN subscription s ON s.project = l.project AND s."function" = l."function"`);
+      LEFT JOIN subscription s ON s.project = l.project AND s."function" = l."function" AND s.state = 'subscribed'`);
   }
 
   async #firstKept(project: string, name: string, lines: number): Promise<string> {

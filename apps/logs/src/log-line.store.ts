@@ -57,18 +57,13 @@ export class LogLineStore {
     return row?.id ?? filter.after ?? '0';
   }
 
-  /** Forgets a function's lines, also those that are still on their way. */
-  async forget(tx: Transaction, key: { project: string; function: string }, now = new Date()): Promise<void> {
+  /** Forgets a function's lines. Those still on their way are known by its subscription, which has to say `removed` already. */
+  async forget(tx: Transaction, key: { project: string; function: string }): Promise<void> {
     await tx.manager.query('SELECT 1 FROM feed_place FOR UPDATE');
     await tx.manager.query('DELETE FROM log_line WHERE project = $1 AND "function" = $2', [
       key.project,
       key.function,
     ]);
-    await tx.manager.query(
-      `INSERT INTO forgotten_function (project, "function", before) VALUES ($1, $2, $3)
-       ON CONFLICT (project, "function") DO UPDATE SET before = EXCLUDED.before`,
-      [key.project, key.function, now],
-    );
   }
 
   #select(filter: LineFilter) {
@@ -93,8 +88,8 @@ async function insert(tx: Transaction, lines: FeedLine[]): Promise<void> {
                  $9::text[], $10::text[])
        WITH ORDINALITY AS l (project, name, revision, machine, position, stream, said, text, call_id, trace_id, nth)
      WHERE NOT EXISTS (
-       SELECT 1 FROM forgotten_function f
-       WHERE f.project = l.project AND f."function" = l.name AND l.said <= f.before)
+       SELECT 1 FROM subscription s
+       WHERE s.project = l.project AND s."function" = l.name AND l.said <= s.removed_at)
      ORDER BY l.nth
      ON CONFLICT (machine, position) DO NOTHING`,
     [

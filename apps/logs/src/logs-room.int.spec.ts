@@ -269,6 +269,12 @@ describe('the logs room', () => {
     await sleep(2);
     await say(late, line(1, { machine: `${name}-m2`, text: 'deployed again' }));
     await eventually(async () => expect(await texts()).toEqual(['deployed again']));
+
+    // What was said before the removal stays away, whatever becomes of the deployment after it.
+    expect(await order(SubscribeLogs, { ...key(), deploymentId: 'd2' })).toEqual({ created: true });
+    await order(UnsubscribeLogs, { ...key(), createdBy: 'd2' });
+    await say({ ...late, position: 3 }, line(2, { machine: `${name}-m2`, text: 'and again' }));
+    await eventually(async () => expect(await texts()).toEqual(['deployed again', 'and again']));
   });
 
   it('loses and repeats nothing when it is killed again and again while lines pour in', async () => {

@@ -18,9 +18,11 @@ export class UnsubscribeLogsHandler {
     return {
       done: {},
       write: async (tx) => {
-        await this.subscriptions.unsubscribe(tx, command, command.createdBy);
+        const { createdBy } = command;
         // A deployment that failed leaves its lines: they say why. A function that goes takes them along.
-        if (command.createdBy === null) await this.lines.forget(tx, command);
+        if (createdBy !== null) return this.subscriptions.takeBack(tx, command, createdBy);
+        await this.subscriptions.remove(tx, command);
+        await this.lines.forget(tx, command);
       },
     };
   }
