@@ -122,7 +122,7 @@ try {
   });
 } finally {
   for (const child of children) child.kill('SIGTERM');
-  await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
+  for (const child of children) if (child.exitCode === null) await once(child, 'exit');
   await nats.close();
   await servers.stop();
   await rm(folder, { recursive: true, force: true });

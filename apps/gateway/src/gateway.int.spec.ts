@@ -217,12 +217,19 @@ describe('a call', () => {
     });
     const announced = await raw(
       `POST /function/eater HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n`,
+      (received) => received.endsWith('}'),
     );
     expect(announced).toMatch(/^HTTP\/1.1 413/);
     expect(announced).toContain('application/problem+json');
+    const sending = await fetch(`http://127.0.0.1:${port}/function/eater`, {
+      method: 'POST',
+      body: 'x'.repeat(5_000_000),
+    });
+    expect([sending.status, ((await sending.json()) as { code: string }).code]).toEqual([413, 'too-large']);
     const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
     const unannounced = await raw(
       `POST /function/eater HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(4)}0\r\n\r\n`,
+      (received) => received.endsWith('}'),
     );
     expect(unannounced).toMatch(/^HTTP\/1.1 413/);
     expect(whole).toBe(0);
@@ -308,6 +315,52 @@ describe('a call', () => {
     waiting[0]?.();
     expect((await pending).body).toBe('done');
     await eventually(async () => (await inFlight('drained', 'm1'))[0]?.calls === 0);
+  });
+
+  it('never fails while one revision replaces another under load and the old machine goes away', async () => {
+    const first = await serveFunction(
+      'moving',
+      (_received, answer) => void setTimeout(() => answer.end('v1'), 5),
+    );
+    const second = createServer((_received, answer) => void setTimeout(() => answer.end('v2'), 5));
+    running.push(second);
+    await new Promise<void>((resolve) => second.listen(0, '127.0.0.1', resolve));
+    const seen = new Map<string, number>();
+    let over = false;
+    const caller = async () => {
+      while (!over) {
+        const answer = await fetch(`http://127.0.0.1:${port}/function/moving`, { method: 'POST', body: 'x' });
+        const said = `${answer.status} ${await answer.text()}`;
+        seen.set(said, (seen.get(said) ?? 0) + 1);
+      }
+    };
+    const callers = Array.from({ length: 16 }, caller);
+    await eventually(() => (seen.get('200 v1') ?? 0) > 100);
+    const route = { project: 'default', function: 'moving', host: 'moving.localhost', timeout: 5000 };
+    const machine = { machine: 'm2', revision: 'moving-v2', state: 'ready', concurrency: 0 };
+    put(endpointsBucket, 'default.moving.m2', {
+      ...machine,
+      address: `127.0.0.1:${(second.address() as AddressInfo).port}`,
+    });
+    put(routesBucket, 'default.moving', { ...route, traffic: [{ revision: 'moving-v2', percent: 100 }] });
+    put(endpointsBucket, 'default.moving.m1', {
+      ...machine,
+      machine: 'm1',
+      revision: 'moving-v1',
+      address: `127.0.0.1:${(first.address() as AddressInfo).port}`,
+      state: 'draining',
+    });
+    await eventually(async () => {
+      const [one] = await inFlight('moving', 'm1');
+      return one?.calls === 0 && !one.open;
+    });
+    first.closeAllConnections();
+    first.close();
+    const before = seen.get('200 v2') ?? 0;
+    await eventually(() => (seen.get('200 v2') ?? 0) > before + 100);
+    over = true;
+    await Promise.all(callers);
+    expect([...seen.keys()].sort()).toEqual(['200 v1', '200 v2']);
   });
 
   it('that its caller gave up is given up at the function too', async () => {

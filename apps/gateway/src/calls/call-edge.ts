@@ -12,6 +12,7 @@ import {
   type TraceBudget,
 } from '#invocation';
 
+import { discardBody } from '../discard-body.ts';
 import { problemHeaders, problemOf } from '../problem.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { readCallTarget, type CallTarget } from './call-target.ts';
@@ -119,7 +120,7 @@ export class CallEdge {
         function: name,
         project: target.route?.project ?? '',
         callId,
-        path: asked.path,
+        path: withoutQuery(asked.path),
       },
       this.parts.budget,
     );
@@ -150,16 +151,21 @@ function refuse(
     'content-length': Buffer.byteLength(body),
     'x-call-id': callId,
     ...(traceparent ? { traceparent } : {}),
-    // The rest of a body that is too large is not worth reading.
-    ...(problem.status === 413 ? { connection: 'close' } : {}),
   });
   response.end(body);
+  discardBody(response.req);
 }
 
 /** The caller's id when it can go into a log line as it is, else one of ours. */
 function callIdOf(request: IncomingMessage): string {
   const given = singleHeader(request.headers['x-call-id']);
   return given !== undefined && callIdPattern.test(given) ? given : randomUUID();
+}
+
+/** A query may hold secrets; they are no business of a trace. */
+function withoutQuery(path: string): string {
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
 }
 
 function singleHeader(value: string | string[] | undefined): string | undefined {
