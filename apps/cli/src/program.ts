@@ -75,9 +75,11 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     (name: string, _options: CommonOptions, command: Command) =>
       run(command, (session) => remove(session, name)),
   );
-  add('trace <id>', 'show every hop of a trace; takes a trace id or a traceparent').action(
-    (id: string, _options: CommonOptions, command: Command) => run(command, (session) => trace(session, id)),
-  );
+  add('trace <id>', 'show every hop of a trace; takes a trace id or a traceparent')
+    .option('--queries', 'show each database query')
+    .action((id: string, options: { queries?: boolean } & CommonOptions, command: Command) =>
+      run(command, (session) => trace(session, id, options)),
+    );
   add('doctor', 'look at what is needed and say what to do').action(
     (_options: CommonOptions, command: Command) => run(command, doctor),
   );

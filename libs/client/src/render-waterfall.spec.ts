@@ -76,3 +76,25 @@ test('a name cannot drive the terminal', () => {
 test('a trace without spans says so', () => {
   expect(renderWaterfall([], plain)).toBe('No spans are kept for this trace.');
 });
+
+test('queries that follow each other in one handler share a line, and are shown each when asked for', () => {
+  const query = (id: string, start: number): Span => ({
+    ...span(id, 'g1', start, 2),
+    name: 'pg.query:SELECT',
+    attributes: { 'db.system.name': 'postgresql' },
+  });
+  const spans = [
+    span('g1', null, 0, 100),
+    query('m1', 1),
+    query('m2', 5),
+    span('m3', 'g1', 9, 1),
+    query('m4', 20),
+  ];
+  expect(renderWaterfall(spans, plain).split('\n').slice(1)).toEqual([
+    expect.stringContaining('work g1'),
+    expect.stringMatching(/2 database queries .*4\.0 ms$/),
+    expect.stringContaining('work m3'),
+    expect.stringContaining('pg.query:SELECT'),
+  ]);
+  expect(renderWaterfall(spans, plain, { queries: true }).split('\n')).toHaveLength(6);
+});

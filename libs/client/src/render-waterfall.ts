@@ -11,10 +11,18 @@ const tints: Tint[] = ['cyan', 'magenta', 'yellow', 'green', 'blue'];
 const durationWidth = 9;
 const maximalIndent = 16;
 
-/** Every hop of a trace: service, name (indented under its parent), when in the whole, how long. */
-export function renderWaterfall(spans: readonly Span[], style: Style): string {
+/**
+ * Every hop of a trace: service, name (indented under its parent), when in the whole, how long.
+ * Queries that follow each other in one handler share a line; `queries: true` shows each.
+ */
+export function renderWaterfall(
+  spans: readonly Span[],
+  style: Style,
+  options: { queries?: boolean } = {},
+): string {
   if (spans.length === 0) return 'No spans are kept for this trace.';
-  const rows = orderByParent(spans);
+  const every = orderByParent(spans);
+  const rows = options.queries ? every : foldQueries(every);
   const begin = Math.min(...spans.map(startOf));
   const end = Math.max(...spans.map((span) => startOf(span) + span.durationMs));
   const whole = Math.max(end - begin, 0.001);
@@ -39,6 +47,36 @@ export function renderWaterfall(spans: readonly Span[], style: Style): string {
   const failures = spans.filter((span) => span.status === 'ERROR').length;
   const summary = `trace ${spans[0]?.traceId}: ${spans.length} ${spans.length === 1 ? 'hop' : 'hops'}, ${renderDuration(whole)}${failures > 0 ? `, ${failures} with an error` : ''}`;
   return [paint(summary, 'bold', style), ...lines].join('\n');
+}
+
+/** Joins neighbouring queries of one parent into one row that lasts as long as they took together. */
+function foldQueries(rows: Row[]): Row[] {
+  const folded: Row[] = [];
+  let count = 0;
+  for (const row of rows) {
+    const last = folded.at(-1);
+    if (
+      !last ||
+      !isQuery(row.span) ||
+      !isQuery(last.span) ||
+      last.span.parentSpanId !== row.span.parentSpanId
+    ) {
+      folded.push(row);
+      count = 1;
+      continue;
+    }
+    count += 1;
+    const durationMs = last.span.durationMs + row.span.durationMs;
+    folded[folded.length - 1] = {
+      ...last,
+      span: { ...last.span, durationMs, name: `${count} database queries` },
+    };
+  }
+  return folded;
+}
+
+function isQuery(span: Span): boolean {
+  return span.attributes['db.system.name'] !== undefined || span.attributes['db.system'] !== undefined;
 }
 
 function indentOf(row: Row): string {
