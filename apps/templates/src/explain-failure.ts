@@ -21,7 +21,7 @@ const explanations: [RegExp, string][] = [
   [/EJSONPARSE/, 'package.json or package-lock.json is not valid JSON'],
   [/ENOSPC|no space left on device/, 'the disk is full'],
   [
-    /JavaScript heap out of memory|Killed|Cannot allocate memory|exit code 137|returned a non-zero code: 137/,
+    /JavaScript heap out of memory|Array buffer allocation failed|ERR_MEMORY_ALLOCATION_FAILED|bad_alloc|Killed|Cannot allocate memory|exit code 137|returned a non-zero code: 137/,
     'it needed more memory than a build may have; raise CESTX_BUILD_MEMORY',
   ],
   [/Missing script: "([^"]+)"/, 'package.json has no script "$1"'],
