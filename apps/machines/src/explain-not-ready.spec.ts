@@ -6,7 +6,7 @@ const container = { fixedPort: 8080, startup: 30_000 };
 const address = '172.18.0.2:8080';
 
 test('a program that ends at once is told how it ended', () => {
-  const exit = { code: 1, reason: 'exited with code 1', portTaken: false };
+  const exit = { code: 1, reason: 'exited with code 1', portTaken: false, withPlatform: false };
   expect(explainNotReady({ kind: 'exited', exit, address: null }, container)).toBe(
     'The program exited with code 1 before it listened on $PORT (8080).',
   );

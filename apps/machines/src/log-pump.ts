@@ -11,6 +11,7 @@ import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
 import type { MachineLine } from './machine.driver.ts';
 import type { MachineRow } from './machine.entity.ts';
 import { RecentLines } from './seen-lines.ts';
+import { untraced } from './trace-driver.ts';
 
 type Speaker = Pick<MachineRow, 'id' | 'project' | 'function' | 'revision'>;
 
@@ -55,7 +56,7 @@ export class LogPump {
     };
     this.#machines.set(speaker.id, pumped);
     pumped.again = true;
-    pumped.task ??= this.#run(pumped).finally(() => {
+    pumped.task ??= untraced(() => this.#run(pumped)).finally(() => {
       pumped.task = null;
     });
   }

@@ -160,7 +160,7 @@ describe.each(['process', 'docker'] as const)('a machines room on %s that is kil
     async () => {
       await open();
       const ticking = servingProgram(
-        `let n = 0; setInterval(() => console.log('tick ' + ++n + ' ' + process.pid), 5);`,
+        `require('node:child_process').spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).unref(); let n = 0; setInterval(() => console.log('tick ' + ++n + ' ' + process.pid), 5);`,
       );
       const command = await around.startCommand(ticking);
       const { machineId: id } = command;

@@ -7,8 +7,9 @@ import { ProcessDriver } from './drivers/process.driver.ts';
 import type { MachinesConfig } from './machines.config.ts';
 import { traceDriver } from './trace-driver.ts';
 
-export const ownBaseImage = 'cestx/node:24';
-export const publicBaseImage = 'node:24-slim';
+/** Made here (`npm run images`); somebody else's of that name in a registry is none of ours. */
+const ownBaseImage = 'cestx/node:24';
+const publicBaseImage = 'node:24-slim';
 
 /** Takes the driver that was asked for; `auto` takes containers when they can be had, else processes. Opens it. */
 export async function pickDriver(config: MachinesConfig, house: string): Promise<ChosenDriver> {
@@ -18,7 +19,9 @@ export async function pickDriver(config: MachinesConfig, house: string): Promise
   const containers = (): DockerDriver => new DockerDriver({ docker, house });
 
   if (config.CESTX_DRIVER === 'process') return opened({ driver: processes(), reason: 'It was asked for.' });
-  const images = config.CESTX_IMAGE_NODE ? [config.CESTX_IMAGE_NODE] : [ownBaseImage, publicBaseImage];
+  const images = config.CESTX_IMAGE_NODE
+    ? { local: [], pullable: [config.CESTX_IMAGE_NODE] }
+    : { local: [ownBaseImage], pullable: [publicBaseImage] };
   const missing = await whyNoEngine(docker, images);
   if (config.CESTX_DRIVER === 'docker') {
     if (missing?.engine === false)

@@ -19,7 +19,7 @@ const seen = (more: Partial<SeenMachine> = {}): SeenMachine => ({
   exit: null,
   ...more,
 });
-const exit = { code: 1, reason: 'exited with code 1', portTaken: false };
+const exit = { code: 1, reason: 'exited with code 1', portTaken: false, withPlatform: false };
 
 test('what is as it should be is left alone, and its lines are read', () => {
   expect(planMachines([wanted()], [seen()], now)).toEqual([{ kind: 'follow', id: 'm' }]);

@@ -12,6 +12,7 @@ import { asCestxError, MachineExited } from '#contracts';
 import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
 import { LogPump } from './log-pump.ts';
 import { MachineRunner, stopGraceMs } from './machine-runner.ts';
+import type { MachineExit } from './machine.driver.ts';
 import type { MachineRow } from './machine.entity.ts';
 import { MachineStore } from './machine.store.ts';
 import type { MachinesConfig } from './machines.config.ts';
@@ -22,6 +23,7 @@ import {
   type MachineAction,
   type WantedMachine,
 } from './plan-machines.ts';
+import { inSpan, untraced } from './trace-driver.ts';
 
 const everyMs = 5000;
 /** Starts at a time: after a restart of the platform all functions come back at once. */
@@ -90,7 +92,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
   #kick(): void {
     if (this.#stopping.signal.aborted) return;
     this.#again = true;
-    this.#round ??= this.#rounds().finally(() => {
+    this.#round ??= untraced(() => this.#rounds()).finally(() => {
       this.#round = null;
     });
   }
@@ -154,15 +156,11 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     if (action.kind === 'thaw') await this.chosen.driver.thaw(id);
     if (action.kind === 'move')
       await this.machines.transaction((tx) => this.machines.markRunning(tx, row, action.address));
-    if (action.kind === 'start') await this.#startAgain(row);
+    if (action.kind === 'start') await inSpan('start machine again', id, () => this.#startAgain(row));
     if (action.kind === 'note-exit') {
       if (seen) this.pump.follow(row);
       await this.pump.finished(id, linesPatienceMs);
-      await this.#noteExit(
-        row,
-        action.exit?.code ?? null,
-        `The program ${action.exit?.reason ?? 'is gone'}.`,
-      );
+      await this.#noteExit(row, action.exit, `The program ${action.exit?.reason ?? 'is gone'}.`);
       this.#kick();
     }
   }
@@ -182,9 +180,12 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     this.#kick();
   }
 
-  async #noteExit(row: MachineRow, exitCode: number | null, reason: string): Promise<void> {
-    const restarts = countExits(row.restarts, row.runningSince, Date.now());
-    const wait = backoffAfter(restarts);
+  async #noteExit(row: MachineRow, exit: MachineExit | null, reason: string): Promise<void> {
+    const restarts = exit?.withPlatform
+      ? row.restarts
+      : countExits(row.restarts, row.runningSince, Date.now());
+    const wait = exit?.withPlatform ? 0 : backoffAfter(restarts);
+    const exitCode = exit?.code ?? null;
     const lastLines = this.pump.lastLines(row.id);
     await this.machines.transaction(async (tx) => {
       const change = { state: 'failed', restarts, retryAt: new Date(Date.now() + wait) } as const;

@@ -1,4 +1,6 @@
-import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+
+import { withRoom } from '#storage';
 
 import type { MachineDriver } from './machine.driver.ts';
 
@@ -20,6 +22,11 @@ export function traceDriver(driver: MachineDriver): MachineDriver {
         );
     },
   });
+}
+
+/** Runs `work` that belongs to no trace, though something traced may have set it off: pumps, loops, probes. */
+export function untraced<T>(work: () => T): T {
+  return context.with(withRoom(ROOT_CONTEXT, 'machines'), work);
 }
 
 /** Runs `work` in a span that tells of one machine. */

@@ -1,4 +1,8 @@
-import { baseImage, dockerAvailable } from '#testing';
+import { randomUUID } from 'node:crypto';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { baseImage, dockerAvailable, eventually } from '#testing';
 
 import { connectToEngine, DockerDriver } from './docker.driver.ts';
 import { describeMachineDriver } from './machine-driver.suite.ts';
@@ -33,3 +37,89 @@ describeMachineDriver(
   },
   !dockerAvailable(),
 );
+
+describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
+  const house = `locks-${randomUUID().slice(0, 8)}`;
+  const driver = new DockerDriver({ docker, house });
+  const answer = `require('node:http').createServer(async (q, r) => r.end(await (async () => {
+    const fs = require('node:fs');
+    const url = new URL(q.url, 'http://x');
+    if (url.pathname === '/write') try { fs.writeFileSync(url.searchParams.get('to'), 'x'); return 'written'; } catch (e) { return e.code; }
+    if (url.pathname === '/dial') return new Promise((done) => {
+      const s = require('node:net').connect(8080, url.searchParams.get('to'));
+      s.setTimeout(1500, () => { s.destroy(); done('nothing'); }).on('connect', () => { s.destroy(); done('connected'); }).on('error', (e) => done(e.code));
+    });
+    return 'hello';
+  })())).listen(8080, '0.0.0.0')`;
+  let addresses: string[];
+  let lockImage = '';
+  const ids = ['a', 'b'].map((name) => `m-${name}-${randomUUID().slice(0, 8)}`);
+
+  beforeAll(async () => {
+    await driver.open();
+    const container = await docker.createContainer({
+      Image: baseImage,
+      Cmd: ['node', '-e', answer],
+      Entrypoint: [],
+    });
+    const { Id: image } = (await container.commit()) as { Id: string };
+    await container.remove();
+    lockImage = image;
+    for (const id of ids) {
+      await driver.create({
+        id,
+        project: 'default',
+        function: 'locks',
+        revision: 'locks-v1',
+        artifact: { kind: 'image', image },
+        resources: { cpu: 0.5, memory: 64 * 1024 ** 2, pids: 32 },
+        environment: {},
+      });
+      await driver.start(id);
+    }
+    const seen = await Promise.all(ids.map((id) => driver.inspect(id)));
+    addresses = seen.map((machine) => machine?.address ?? '');
+    for (const address of addresses) await eventually(() => ask(address, '/'));
+  });
+  afterAll(async () => {
+    for (const id of ids) await driver.remove(id);
+    await driver.close();
+    await docker.getImage(lockImage).remove({ force: true });
+  });
+
+  async function ask(address: string | undefined, path: string): Promise<string> {
+    return (await fetch(`http://${address}${path}`)).text();
+  }
+
+  test('one function cannot reach another', async () => {
+    const [from, to] = addresses;
+    expect(await ask(from, `/dial?to=${to?.split(':')[0]}`)).toBe('nothing');
+    expect(await ask(to, '/')).toBe('hello');
+  });
+
+  test('only /tmp can be written', async () => {
+    expect(await ask(addresses[0], '/write?to=/tmp/file')).toBe('written');
+    for (const path of ['/file', '/etc/file', '/home/file', '/proc/sys/kernel/hostname'])
+      expect(['EROFS', 'EACCES', 'ENOENT']).toContain(await ask(addresses[0], `/write?to=${path}`));
+  });
+
+  test('limits are in force and labels say what it is', async () => {
+    const info = await docker.getContainer(`cestx-${ids[0]}`).inspect();
+    expect(info.HostConfig).toMatchObject({
+      Memory: 64 * 1024 ** 2,
+      MemorySwap: 64 * 1024 ** 2,
+      NanoCpus: 5e8,
+      PidsLimit: 32,
+      ReadonlyRootfs: true,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '8m', 'max-file': '2' } },
+    });
+    expect(info.Image).toBe(lockImage);
+    expect(info.Config.Labels).toMatchObject({
+      'cestx.machine': ids[0],
+      'cestx.function': 'locks',
+      'cestx.project': 'default',
+      'cestx.revision': 'locks-v1',
+      'cestx.house': house,
+    });
+  });
+});

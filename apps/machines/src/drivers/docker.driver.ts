@@ -33,19 +33,23 @@ export function connectToEngine(host: string): Docker {
 const engineTimeout = 2000;
 const registryTimeout = 5000;
 
-/** Why functions cannot run in containers here, or null when an engine answers and one of the images can be had. */
+/**
+ * Why functions cannot run in containers here, or null when an engine answers and has one of the images, or a registry has
+ * one that may be pulled.
+ */
 export async function whyNoEngine(
   docker: Docker,
-  images: readonly string[],
+  { local, pullable }: { local: readonly string[]; pullable: readonly string[] },
 ): Promise<{ engine: boolean; reason: string } | null> {
   const version = await inTime(docker.version(), engineTimeout);
   if (!version) return { engine: false, reason: 'No container engine answers.' };
-  for (const image of images) if (await inTime(docker.getImage(image).inspect(), engineTimeout)) return null;
-  for (const image of images)
+  for (const image of [...local, ...pullable])
+    if (await inTime(docker.getImage(image).inspect(), engineTimeout)) return null;
+  for (const image of pullable)
     if (await inTime(docker.getImage(image).distribution(), registryTimeout)) return null;
   return {
     engine: true,
-    reason: `A container engine answers, but none of the base images (${images.join(', ')}) is there or can be pulled.`,
+    reason: `A container engine answers, but it has no base image (${[...local, ...pullable].join(', ')}) and cannot pull one; "npm run images" makes one.`,
   };
 }
 
@@ -356,7 +360,7 @@ function exitOf(info: ContainerInspectInfo): MachineExit | null {
       : ExitCode > 128
         ? `was ended by signal ${ExitCode - 128}`
         : `exited with code ${ExitCode}`;
-  return { code: ExitCode, reason, portTaken: false };
+  return { code: ExitCode, reason, portTaken: false, withPlatform: false };
 }
 
 /** An aborted call ends with nothing instead of an error. */

@@ -117,7 +117,12 @@ export class ProcessDriver implements MachineDriver {
     if (kept.pid !== null && (await startTimeOf(kept.pid)) === kept.startTime) killGroup(kept.pid, 'SIGKILL');
     await this.#killStragglers(id, await pidsWithEnvironment('CESTX_MACHINE', id));
     if (kept.state === 'running' || kept.state === 'frozen') {
-      const exit = { code: null, reason: 'ended together with the platform', portTaken: false };
+      const exit = {
+        code: null,
+        reason: 'ended together with the platform',
+        portTaken: false,
+        withPlatform: true,
+      };
       await this.#keep(live, { ...kept, state: 'exited', pid: null, exit });
     }
   }
@@ -224,7 +229,12 @@ export class ProcessDriver implements MachineDriver {
     const portTaken = code !== 0 && /EADDRINUSE|address already in use/i.test(await this.#tail(id));
     await this.#cgroups?.remove(id);
     if (this.#machines.has(id))
-      await this.#keep(live, { ...live.kept, state: 'exited', pid: null, exit: { code, reason, portTaken } });
+      await this.#keep(live, {
+        ...live.kept,
+        state: 'exited',
+        pid: null,
+        exit: { code, reason, portTaken, withPlatform: false },
+      });
     for (const listener of this.#listeners) listener(id);
   }
 
