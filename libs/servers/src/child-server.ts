@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile, rename, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+
 import { type RunAs, throwIfSetprivIsMissing } from './run-as.ts';
 import type { RunningServer, ServerExit } from './running-server.ts';
 import { ServerError } from './server-error.ts';

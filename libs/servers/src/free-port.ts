@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+
 import { ServerError } from './server-error.ts';
 
 const triesForAFreePort = 5;

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
+
 import { findNatsServer } from '#find-nats-server';
+
 import { asRunningServer, spawnChildServer, waitUntilReady } from './child-server.ts';
 import { PortTakenError, withPort } from './free-port.ts';
 import { runAsOurselves } from './run-as.ts';

@@ -1,14 +1,16 @@
-import { chown, mkdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
+import { chown, mkdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+
 import { Client } from 'pg';
+
 import { asRunningServer, spawnChildServer, waitUntilReady } from './child-server.ts';
 import { PortTakenError, withPort } from './free-port.ts';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.ts';
-import { ableToReach, type RunAs, throwIfSetprivIsMissing, unprivileged } from './run-as.ts';
 import { createRoomDatabase } from './room-database.ts';
+import { ableToReach, type RunAs, throwIfSetprivIsMissing, unprivileged } from './run-as.ts';
 import type { RunningServer } from './running-server.ts';
 import { secretFile } from './secret-file.ts';
 import { ServerError } from './server-error.ts';

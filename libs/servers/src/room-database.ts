@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+
 import { Client } from 'pg';
+
 import type { RunningServer } from './running-server.ts';
 import { secretFile } from './secret-file.ts';
 import { ServerError } from './server-error.ts';

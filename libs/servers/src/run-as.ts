@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+
 import { ServerError } from './server-error.ts';
 
 const run = promisify(execFile);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+
 import { startNats } from './nats-server.ts';
 import { startPostgres } from './postgres.ts';
 

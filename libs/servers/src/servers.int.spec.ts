@@ -1,8 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+
 import { startNats } from './nats-server.ts';
 import { startPostgres } from './postgres.ts';
 

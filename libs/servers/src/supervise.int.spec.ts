@@ -4,7 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
 import { startNats } from './nats-server.ts';
 import { startPostgres } from './postgres.ts';
 import { supervise } from './supervise.ts';

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { type RunningPostgres, type RunningServer, startNats, startPostgres } from '#servers';
 
 export interface TestServers {
