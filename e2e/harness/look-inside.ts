@@ -124,7 +124,7 @@ async function consumersOf(house: House, name: string): Promise<string[]> {
  * and tombstones, which keep a late command from bringing something back.
  */
 const history =
-  /^(deployments\.(deployment|saga|step|run)\w*|logs\.forgotten_function|\w+\.(inbox|outbox|migrations))$/;
+  /^(deployments\.(deployment|saga|step|run)\w*|\w+\.(inbox|outbox|migrations))$/;
 const tombstoneStates = ['removed', 'discarded', 'withdrawn', 'unsubscribed', 'undone', 'restored'];
 
 async function rowsOf(house: House, name: string): Promise<string[]> {
