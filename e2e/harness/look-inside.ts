@@ -123,8 +123,7 @@ async function consumersOf(house: House, name: string): Promise<string[]> {
  * Rows that name the function and are not history. History is: runs of sagas and their steps, what was sent and received,
  * and tombstones, which keep a late command from bringing something back.
  */
-const history =
-  /^(deployments\.(deployment|saga|step|run)\w*|\w+\.(inbox|outbox|migrations))$/;
+const history = /^(deployments\.(deployment|saga|step|run)\w*|\w+\.(inbox|outbox|migrations))$/;
 const tombstoneStates = ['removed', 'discarded', 'withdrawn', 'unsubscribed', 'undone', 'restored'];
 
 async function rowsOf(house: House, name: string): Promise<string[]> {

@@ -98,3 +98,15 @@ test('queries that follow each other in one handler share a line, and are shown 
   ]);
   expect(renderWaterfall(spans, plain, { queries: true }).split('\n')).toHaveLength(6);
 });
+
+test('a failed statement still shows in the line it shares', () => {
+  const attributes = { 'db.system': 'postgresql' };
+  const fine = { ...span('m1', null, 0, 1), attributes };
+  const failed = { ...span('m2', null, 1, 1), attributes, status: 'ERROR' as const };
+  expect(renderWaterfall([fine, failed], { ...plain, colour: true })).toContain('\u001b[31m');
+});
+
+test('the part that all subjects of a kind begin with is left out', () => {
+  const sent = { ...span('g1', null, 0, 1), name: 'send cestx.command.machines.start-machine' };
+  expect(renderWaterfall([sent], plain)).toContain('  send machines.start-machine ');
+});

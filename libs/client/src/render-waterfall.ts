@@ -31,12 +31,12 @@ export function renderWaterfall(
   const serviceWidth = Math.min(Math.max(...services.map((name) => name.length)), 14);
   const barWidth = style.width < 60 ? 6 : Math.min(40, Math.floor(style.width * 0.3));
   const free = style.width - serviceWidth - barWidth - durationWidth - 6;
-  const widest = Math.max(...rows.map((row) => indentOf(row).length + row.span.name.length));
+  const widest = Math.max(...rows.map((row) => indentOf(row).length + nameOf(row.span).length));
   const nameWidth = Math.max(4, Math.min(free, widest));
 
   const lines = rows.map((row) => {
     const service = clip(harmless(row.span.service), serviceWidth, style).padEnd(serviceWidth);
-    const name = clip(indentOf(row) + harmless(row.span.name), nameWidth, style).padEnd(nameWidth);
+    const name = clip(indentOf(row) + harmless(nameOf(row.span)), nameWidth, style).padEnd(nameWidth);
     const tint = tints[services.indexOf(row.span.service) % tints.length] ?? 'cyan';
     const failed = row.span.status === 'ERROR';
     const bar = barOf(row.span, begin, whole, barWidth, style);
@@ -69,10 +69,19 @@ function foldQueries(rows: Row[]): Row[] {
     const durationMs = last.span.durationMs + row.span.durationMs;
     folded[folded.length - 1] = {
       ...last,
-      span: { ...last.span, durationMs, name: `${count} database queries` },
+      span: {
+        ...last.span,
+        durationMs,
+        name: `${count} database queries`,
+        status: worse(last.span, row.span),
+      },
     };
   }
   return folded;
+}
+
+function worse(a: Span, b: Span): Span['status'] {
+  return a.status === 'ERROR' || b.status === 'ERROR' ? 'ERROR' : a.status;
 }
 
 function isQuery(span: Span): boolean {
@@ -102,6 +111,11 @@ function orderByParent(spans: readonly Span[]): Row[] {
   for (const root of children.get(null) ?? []) visit(root, 0);
   for (const span of spans) visit(span, 0);
   return rows;
+}
+
+/** Subjects without what all of them begin with: the width is worth more. */
+function nameOf(span: Span): string {
+  return span.name.replace(/\bcestx\.(command|event|query)\./, '');
 }
 
 function barOf(span: Span, begin: number, whole: number, width: number, style: Style) {
