@@ -109,6 +109,8 @@ async function consumersOf(house: House, name: string): Promise<string[]> {
     const manager = await jetstreamManager(connection);
     const found: string[] = [];
     for await (const consumer of manager.consumers.list('FEEDS')) {
+      // One without a durable name was a killed reader's own; the broker forgets it by itself.
+      if (!consumer.config.durable_name) continue;
       const filters = [consumer.config.filter_subject, ...(consumer.config.filter_subjects ?? [])];
       if (filters.some((filter) => filter?.split('.').includes(name)))
         found.push(`consumer ${consumer.name}`);
