@@ -91,6 +91,13 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
     return (await fetch(`http://${address}${path}`)).text();
   }
 
+  test('where the bridge belongs to this host it is dialled, and no port is published', async () => {
+    const info = await docker.getContainer(`cestx-${ids[0]}`).inspect();
+    const here = addresses[0]?.startsWith('127.') === false;
+    expect(Object.keys(info.HostConfig.PortBindings ?? {})).toHaveLength(here ? 0 : 1);
+    if (process.platform === 'linux') expect(addresses[0]).toMatch(/^172\.|^192\.168\.|^10\./);
+  });
+
   test('one function cannot reach another', async () => {
     const [from, to] = addresses;
     expect(await ask(from, `/dial?to=${to?.split(':')[0]}`)).toBe('nothing');

@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os';
+import { createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -99,8 +99,7 @@ export class DockerDriver implements MachineDriver {
     const gateway = await this.#ensureNetwork();
     // The bridge is ours to dial when its gateway is one of our own addresses; an engine in a virtual machine or
     // on another host has it elsewhere, and then a published port on loopback must do.
-    const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-    this.#publish = !own.some(({ address }) => address === gateway);
+    this.#publish = gateway === undefined || !(await isOwnAddress(gateway));
     void this.#watchExits();
   }
 
@@ -369,4 +368,13 @@ function endsWhenAborted(signal: AbortSignal): (error: unknown) => null {
     if (signal.aborted) return null;
     throw error;
   };
+}
+
+/** Asked by binding to it: a bridge without containers has no carrier, and lists of interfaces leave it out. */
+function isOwnAddress(host: string): Promise<boolean> {
+  return new Promise((answer) => {
+    const server = createServer();
+    server.once('error', () => answer(false));
+    server.listen({ host, port: 0 }, () => server.close(() => answer(true)));
+  });
 }
