@@ -50,6 +50,7 @@ export class KeyValues {
           await new Promise((wait) => setTimeout(wait, 200));
           try {
             current = await kv.watch({ resumeFromRevision: revision + 1 });
+            if (stopped) current.stop();
           } catch {
             // The broker is still away; the next turn tries again.
           }

@@ -106,7 +106,7 @@ export class MessageRunner {
     if (message.redelivered && (await this.#house.database.isSettled(settlement.handler, id)))
       return message.ack();
 
-    let write: Write;
+    let written: boolean;
     let deadReason: string | undefined;
     try {
       const payload = this.#read(message, headers);
@@ -118,11 +118,12 @@ export class MessageRunner {
         signal: this.#house.signal,
       });
       failpoint(this.#tag.durable, 'after-effect');
-      write = this.#writeOf(result, message.subject);
+      written = await this.#house.database.settle(settlement, this.#writeOf(result, message.subject));
     } catch (thrown) {
-      ({ write, deadReason } = await this.#endInFailure(thrown, message));
+      const failure = await this.#endInFailure(thrown, message);
+      deadReason = failure.deadReason;
+      written = await this.#house.database.settle(settlement, failure.write);
     }
-    const written = await this.#house.database.settle(settlement, write);
     failpoint(this.#tag.durable, 'after-commit');
     if (!written)
       this.#house.logger.info(

@@ -75,7 +75,7 @@ export class OutboxRelay {
           if ((await this.#relayBatch()) === batchSize) this.#again = true;
         } else {
           const rows = this.#fresh.splice(0);
-          await Promise.all(rows.map((row) => this.#publish(row)));
+          await this.#publishAll(rows);
           await this.#forget(rows);
         }
       } catch (error) {
@@ -97,7 +97,7 @@ export class OutboxRelay {
         .getMany();
       if (rows.length === 0) return 0;
       // One connection carries them in this order; waiting for the acknowledgements together keeps a batch to one round trip.
-      await Promise.all(rows.map((row) => this.#publish(row)));
+      await this.#publishAll(rows);
       await manager.delete(OutboxRow, { id: In(rows.map((row) => row.id)) });
       return rows.length;
     });
@@ -112,6 +112,16 @@ export class OutboxRelay {
     // Several statements in one query are one transaction (PostgreSQL, "Multiple Statements in a Simple Query").
     await this.#database.dataSource.query(
       `SET LOCAL synchronous_commit TO off; DELETE FROM outbox WHERE id IN (${ids})`,
+    );
+  }
+
+  /** Messages on one subject one after the other, so that a repeated try cannot put an older one behind a newer. */
+  async #publishAll(rows: OutboxRow[]): Promise<void> {
+    const bySubject = Map.groupBy(rows, (row) => row.subject);
+    await Promise.all(
+      [...bySubject.values()].map(async (same) => {
+        for (const row of same) await this.#publish(row);
+      }),
     );
   }
 

@@ -22,7 +22,7 @@ export const streamNames = {
   dead: 'DEAD_LETTERS',
 } as const;
 
-/** Every stream of the platform. Limits keep a runaway from filling the disk; feeds and traces may lose the last instant of a power cut. */
+/** Every stream of the platform. Limits keep a runaway from filling the disk; traces may lose what a killed broker held. */
 const streams: Stream[] = [
   {
     name: streamNames.commands,
@@ -48,7 +48,6 @@ const streams: Stream[] = [
     retention: RetentionPolicy.Limits,
     max_age: nanos(3 * day),
     max_bytes: 512 * 1024 ** 2,
-    persist_mode: PersistMode.Async,
   },
   {
     name: streamNames.traces,
