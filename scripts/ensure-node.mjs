@@ -61,6 +61,9 @@ async function install(packageName) {
   }
 }
 
+/** npm's own pauses between tries add up to more than a minute before a missing network is told. */
+const impatient = ['--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=4000'];
+
 export async function needSpace(folder, megabytes) {
   const { bavail, bsize } = await statfs(folder);
   const free = Math.round((bavail * bsize) / 1e6);
@@ -81,7 +84,7 @@ export async function npm(args, { node = process.execPath, cwd } = {}) {
     npm_config_loglevel: 'error',
   };
   try {
-    await run(command, [...(cli ? [cli] : []), ...args, '--no-audit', '--no-fund', '--no-update-notifier'], {
+    await run(command, [...(cli ? [cli] : []), ...args, '--no-audit', '--no-fund', '--no-update-notifier', ...impatient], {
       cwd,
       env,
       maxBuffer: 64 * 1024 * 1024,
