@@ -84,11 +84,15 @@ export async function npm(args, { node = process.execPath, cwd } = {}) {
     npm_config_loglevel: 'error',
   };
   try {
-    await run(command, [...(cli ? [cli] : []), ...args, '--no-audit', '--no-fund', '--no-update-notifier', ...impatient], {
-      cwd,
-      env,
-      maxBuffer: 64 * 1024 * 1024,
-    });
+    await run(
+      command,
+      [...(cli ? [cli] : []), ...args, '--no-audit', '--no-fund', '--no-update-notifier', ...impatient],
+      {
+        cwd,
+        env,
+        maxBuffer: 64 * 1024 * 1024,
+      },
+    );
   } catch (error) {
     throw new PlainError(npmReason(error, args[0]));
   }
