@@ -218,7 +218,8 @@ export class ProcessDriver implements MachineDriver {
   ): Promise<void> {
     const { id, resources } = live.kept.spec;
     killGroup(pid, 'SIGKILL');
-    await this.#killStragglers(id, []);
+    // Without a cgroup, what left the process group is known only by the environment it inherited.
+    await this.#killStragglers(id, this.#cgroups ? [] : await pidsWithEnvironment('CESTX_MACHINE', id));
     this.#reaper.delete(pid);
     const outOfMemory = ((await this.#cgroups?.outOfMemoryKills(id)) ?? 0) > 0;
     const reason = outOfMemory
