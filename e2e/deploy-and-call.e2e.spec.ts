@@ -31,7 +31,7 @@ inEachHouse('source in, an answering URL out', (house) => {
       'x-duration-seconds': expect.any(String),
       traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/),
     });
-    const byPath = await house().call('/function/echo-name/echo-name', json);
+    const byPath = await house().call('/function/echo-name', json);
     expect({ status: byPath.status, body: byPath.body.trim() }).toEqual({ status: 200, body: 'Hello, Ada' });
   });
 

@@ -75,7 +75,7 @@ export async function playDemo(stage: Stage): Promise<DemoReport> {
   say(`  ${paint('live', 'green', stage.style)} at ${paint(deployment.url ?? '', 'bold', stage.style)}`);
   const host = `${functionName}.${stage.domain}`;
   say(paint('\nCalling it', 'bold', stage.style));
-  for (const call of [{ path, host }, { path: `/function/${functionName}${path}` }]) {
+  for (const call of [{ path, host }, { path: `/function/${functionName}` }]) {
     const answer = await callByName({ gateway: stage.gateway, body, ...call });
     const url =
       'host' in call && call.host
@@ -103,7 +103,7 @@ export function nextSteps(stage: Pick<Stage, 'gateway' | 'domain' | 'style'>, re
   const { port } = new URL(stage.gateway);
   return [
     paint('\nIt stays up until Ctrl-C. In another terminal, in this folder, try:', 'bold', stage.style),
-    `  curl -d '{"name":"Grace"}' -H 'content-type: application/json' ${stage.gateway}/function/${functionName}${path}`,
+    `  curl -d '{"name":"Grace"}' -H 'content-type: application/json' ${stage.gateway}/function/${functionName}`,
     `  curl -d '{"name":"Grace"}' -H 'content-type: application/json' --resolve ${host}:${port}:127.0.0.1 http://${host}:${port}${path}`,
     `  npx cestx list`,
     `  npx cestx logs -f ${functionName}`,
