@@ -1,4 +1,4 @@
-import { mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -132,6 +132,15 @@ export class CgroupHome {
     return Number(
       /^oom_kill (\d+)/m.exec((await read(join(this.#folder('memory', id), file))) ?? '')?.[1] ?? 0,
     );
+  }
+
+  /** Removes what earlier lives left; folders with members stay. */
+  async sweep(): Promise<void> {
+    for (const home of this.folders('.')) {
+      const entries = await readdir(home, { withFileTypes: true }).catch(() => []);
+      for (const entry of entries)
+        if (entry.isDirectory()) await rmdir(join(home, entry.name)).catch(() => undefined);
+    }
   }
 
   /** Removes the home itself when no machine is left in it. */

@@ -92,6 +92,7 @@ export class ProcessDriver implements MachineDriver {
     }
     this.#reaper.open();
     for (const id of await readdir(this.#folder)) await this.#recall(id);
+    await this.#cgroups?.sweep();
     this.#capTimer = setInterval(() => {
       for (const { log, kept } of this.#machines.values())
         if (kept.state === 'running') void log.enforceCap().catch(() => undefined);
