@@ -109,7 +109,7 @@ async function consumersOf(house: House, name: string): Promise<string[]> {
     const manager = await jetstreamManager(connection);
     const found: string[] = [];
     for await (const consumer of manager.consumers.list('FEEDS')) {
-      // One without a durable name was a killed reader's own; the broker forgets it by itself.
+      // One without a durable name is a passing reader's, which the broker forgets when nobody reads; a subscription is durable.
       if (!consumer.config.durable_name) continue;
       const filters = [consumer.config.filter_subject, ...(consumer.config.filter_subjects ?? [])];
       if (filters.some((filter) => filter?.split('.').includes(name)))

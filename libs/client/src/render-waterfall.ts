@@ -115,7 +115,7 @@ function orderByParent(spans: readonly Span[]): Row[] {
 
 /** Subjects without what all of them begin with: the width is worth more. */
 function nameOf(span: Span): string {
-  return span.name.replace(/\bcestx\.(command|event|query)\./, '');
+  return span.name.replace(/\bcestx\.(command|event|query)\./, '').replace(/\.\*$/, '');
 }
 
 function barOf(span: Span, begin: number, whole: number, width: number, style: Style) {
