@@ -62,7 +62,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     this.#kick();
   }
 
-  /** Machines stay only when that was asked for and the driver can; they are wanted all the same, and come back. */
+  /** Machines stay only when that was asked for and the driver can; else nothing of them is left, and they come back. */
   async beforeApplicationShutdown(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     this.#stopListening?.();
@@ -72,6 +72,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     const keeps = this.config.CESTX_KEEP_MACHINES && this.chosen.driver.name !== 'process';
     if (!keeps) await this.#stopAll();
     await this.pump.stop(keeps ? 0 : linesPatienceMs);
+    if (!keeps) await this.#removeAll();
     await this.chosen.driver.close();
   }
 
@@ -87,6 +88,12 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     const seen = await this.chosen.driver.list();
     const up = seen.filter(({ state }) => state === 'running' || state === 'frozen');
     await Promise.allSettled(up.map(({ id }) => this.chosen.driver.stop(id, stopGraceMs)));
+  }
+
+  /** Only once their last lines are read. A machine keeps nothing between two starts, so it is made anew next time. */
+  async #removeAll(): Promise<void> {
+    const seen = await this.chosen.driver.list();
+    await Promise.allSettled(seen.map(({ id }) => this.chosen.driver.remove(id)));
   }
 
   #kick(): void {
