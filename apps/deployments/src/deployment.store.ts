@@ -63,18 +63,18 @@ export class DeploymentStore {
     await tx.manager.insert(SagaRun, run);
   }
 
-  /** The row of the run's function, locked; null when either is gone. */
-  async lockFunctionOf(tx: Transaction, runId: string): Promise<FunctionRow | null> {
-    return tx.manager
+  /** A run and the row of its function, both locked and as they are once we have the lock; null when either is gone. */
+  async lockRun(tx: Transaction, runId: string): Promise<{ run: SagaRun; row: FunctionRow } | null> {
+    const row = (await tx.manager
       .createQueryBuilder(FunctionRow, 'f')
-      .innerJoin(SagaRun, 'r', 'r.project = f.project AND r.functionName = f.name')
+      .innerJoinAndMapOne('f.run', SagaRun, 'r', 'r.project = f.project AND r.functionName = f.name')
       .where('r.id = :runId', { runId })
-      .setLock('pessimistic_write', undefined, ['f'])
-      .getOne();
-  }
-
-  async findRun(tx: Transaction, id: string): Promise<SagaRun | null> {
-    return tx.manager.findOneBy(SagaRun, { id });
+      .setLock('pessimistic_write', undefined, ['f', 'r'])
+      .getOne()) as (FunctionRow & { run?: SagaRun }) | null;
+    if (!row?.run) return null;
+    const { run } = row;
+    delete row.run;
+    return { run, row };
   }
 
   async nextPending(tx: Transaction, project: string, functionName: string): Promise<SagaRun | null> {

@@ -83,9 +83,9 @@ export class SagaRunner {
     runId: string,
     decide: (saga: Saga, run: SagaRun, row: FunctionRow) => Dispatch[],
   ): Promise<void> {
-    const row = await this.#store.lockFunctionOf(tx, runId);
-    const run = await this.#store.findRun(tx, runId);
-    if (!row || !run || isOver(run)) return;
+    const found = await this.#store.lockRun(tx, runId);
+    if (!found || isOver(found.run)) return;
+    const { run, row } = found;
     const host = row.host;
     const dispatches = decide(sagaOf(run), run, row);
     await this.#store.saveRun(tx, run, dispatches);
