@@ -31,7 +31,8 @@ async function answer(request) {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost');
   if (pathname === '/_/health') return [200, 'ok\n'];
   // As /function/echo-name it is called at its root.
-  if (pathname !== '/echo-name' && pathname !== '/') return [404, 'Try POST /echo-name with {"name": "Ada"}\n'];
+  if (pathname !== '/echo-name' && pathname !== '/')
+    return [404, 'Try POST /echo-name with {"name": "Ada"}\n'];
   if (request.method !== 'POST') return [405, 'POST a JSON body such as {"name": "Ada"}\n'];
 
   const text = await readBody(request);

@@ -5,7 +5,7 @@ import { CestxError } from '#contracts';
 import { processEnvironment } from './house.config.ts';
 import type { RoomDefinition } from './room.ts';
 import { setRoomOfProcess } from './room-span.processor.ts';
-import { startRoom, type RunningRoom } from './start-room.ts';
+import { startRoom } from './start-room.ts';
 import { traceKeeping } from './trace-keeping.ts';
 
 /** Milliseconds a graceful stop may take before the process ends anyway. */
@@ -54,5 +54,3 @@ export function sentenceOf(error: unknown): string {
   if (error instanceof CestxError) return error.message;
   return error instanceof Error ? error.message : String(error);
 }
-
-export type { RunningRoom };

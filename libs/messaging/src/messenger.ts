@@ -181,9 +181,11 @@ export class Messenger {
         const reply = await this.#connection.request(subject, JSON.stringify(request), { timeout, headers });
         if (!reply.headers?.get('Nats-Service-Error-Code')) return reply.json();
         const failure = failureSchema.parse(reply.json());
-        throw new CestxError(failure.code, failure.message, {
-          ...(failure.lastLines ? { lastLines: failure.lastLines } : {}),
-        });
+        throw new CestxError(
+          failure.code,
+          failure.message,
+          failure.lastLines ? { lastLines: failure.lastLines } : {},
+        );
       } catch (error) {
         if (error instanceof CestxError) throw error;
         // A room that is being started again has no subscription for an instant.
