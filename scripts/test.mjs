@@ -7,34 +7,51 @@ import { delimiter, dirname, join, relative } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';
 import { fail, say } from './say.mjs';
 
+/** One after the other, each with a report of its own: what was counted stays counted when a later one is cut short. */
+const projects = ['unit', 'int', 'e2e'];
+const inCi = process.env.CI === 'true';
+
 async function main(args) {
   const node = await bootstrap();
   const dir = await mkdtemp(join(tmpdir(), 'cestx-vitest-'));
+  const total = { passed: 0, failed: 0, skipped: [] };
   try {
-    const file = join(dir, 'report.json');
-    const code = await vitest(node, file, args);
-    const report = await readFile(file, 'utf8').then(JSON.parse, () => undefined);
-    if (!report) {
-      say('cestx: vitest ended without a report');
-      process.exitCode = 1;
-      process.stdout.write('0 passed, 1 failed\n');
-      return;
+    for (const project of projects) {
+      const file = join(dir, `${project}.json`);
+      const code = await vitest(node, project, file, args);
+      const report = await readFile(file, 'utf8').then(JSON.parse, () => undefined);
+      if (!report) say(`cestx: the ${project} tests ended without a report (exit code ${code})`);
+      add(total, report, code);
+      if (asked) break;
     }
-    summarise(report, code);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
+  tell(total);
 }
 
-async function vitest(node, file, args) {
-  const child = spawn(
+let running;
+/** The signal that ends us: the tests that run are told, and those that have not begun are left out. */
+let asked;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    asked = signal;
+    running?.kill(signal);
+  });
+}
+
+async function vitest(node, project, file, args) {
+  running = spawn(
     node,
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
       'run',
-      '--reporter=default',
+      `--project=${project}`,
+      // A story takes minutes: each of its tests is told when it ends, not only when all have.
+      `--reporter=${project === 'e2e' ? 'verbose' : 'default'}`,
       '--reporter=json',
       `--outputFile.json=${file}`,
+      '--passWithNoTests',
       ...args,
     ],
     // What tests start, a built platform or npm in a build, finds the same Node.
@@ -44,23 +61,30 @@ async function vitest(node, file, args) {
       env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` },
     },
   );
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-  const [code] = await once(child, 'exit');
+  const [code] = await once(running, 'exit');
   return code ?? 1;
 }
 
-function summarise(report, code) {
-  const skipped = report.testResults.flatMap(({ name, assertionResults }) =>
+function add(total, report, code) {
+  const skipped = (report?.testResults ?? []).flatMap(({ name, assertionResults }) =>
     assertionResults
       .filter(({ status }) => !['passed', 'failed'].includes(status))
       .map(({ fullName }) => `${relative(root, name)}: ${fullName}`),
   );
   // A file that cannot even be loaded has no tests to count as failed.
-  const brokenFiles = report.testResults.filter(
+  const brokenFiles = (report?.testResults ?? []).filter(
     ({ status, assertionResults }) =>
       status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
   ).length;
-  const inCi = process.env.CI === 'true';
+  let failed = (report?.numFailedTests ?? 0) + brokenFiles;
+  // An error outside any test, such as an unhandled rejection, or no report at all.
+  if (failed === 0 && (code !== 0 || !report)) failed = 1;
+  total.passed += report?.numPassedTests ?? 0;
+  total.failed += failed;
+  total.skipped.push(...skipped);
+}
+
+function tell({ passed, failed, skipped }) {
   if (skipped.length > 0) {
     say(`\n${'='.repeat(20)} ${skipped.length} TESTS WERE SKIPPED ${'='.repeat(20)}`);
     for (const line of skipped) say(`  ${line}`);
@@ -70,11 +94,9 @@ function summarise(report, code) {
         : 'They need a Docker engine (scripts/start-docker.sh) and the base image (npm run images); what they guard was not checked.',
     );
   }
-  let failed = report.numFailedTests + brokenFiles + (inCi ? skipped.length : 0);
-  // An error outside any test, such as an unhandled rejection.
-  if (failed === 0 && code !== 0) failed = 1;
-  process.exitCode = failed > 0 ? 1 : 0;
-  process.stdout.write(`${report.numPassedTests} passed, ${failed} failed\n`);
+  const failures = failed + (inCi ? skipped.length : 0);
+  process.exitCode = failures > 0 ? 1 : 0;
+  process.stdout.write(`${passed} passed, ${failures} failed\n`);
 }
 
 main(process.argv.slice(2)).catch((error) => {
