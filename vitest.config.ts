@@ -40,7 +40,7 @@ export default defineConfig({
           include: ['e2e/**/*.e2e.spec.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

@@ -17,7 +17,7 @@ export interface HouseKind {
 }
 
 /** Every kind this machine can run; CESTX_E2E_MODE and CESTX_E2E_DRIVER narrow it. */
-export const houseKinds: HouseKind[] = (['all-in-one', 'rooms'] as const)
+export const everyHouse: HouseKind[] = (['all-in-one', 'rooms'] as const)
   .filter((mode) => (process.env['CESTX_E2E_MODE'] ?? mode) === mode)
   .flatMap((mode) =>
     (['process', 'docker'] as const)
@@ -25,6 +25,17 @@ export const houseKinds: HouseKind[] = (['all-in-one', 'rooms'] as const)
       .filter((driver) => driver === 'process' || dockerAvailable())
       .map((driver) => ({ mode, driver })),
   );
+
+/**
+ * Each mode once and, where both are here, each driver once: all-in-one with processes, rooms with Docker.
+ * CESTX_E2E=full runs every story in every house.
+ */
+export const houseKinds: HouseKind[] =
+  process.env['CESTX_E2E'] === 'full' || process.env['CESTX_E2E_MODE'] || process.env['CESTX_E2E_DRIVER']
+    ? everyHouse
+    : everyHouse.filter(({ mode, driver }) =>
+        dockerAvailable() ? (mode === 'rooms') === (driver === 'docker') : driver === 'process',
+      );
 
 export interface Answer {
   status: number;
