@@ -1,0 +1,40 @@
+import { expect } from 'vitest';
+
+import { eventually } from '#testing';
+
+import type { House, RoomName } from './house.ts';
+import { runningMachinesOf } from './look-inside.ts';
+
+/** Each command of the saga and the room that does it. */
+const commands: [string, RoomName][] = [
+  ['build-source', 'templates'],
+  ['start-machine', 'machines'],
+  ['register-route', 'routes'],
+  ['subscribe-logs', 'logs'],
+  ['shift-traffic', 'routes'],
+  ['drain-machines', 'machines'],
+];
+const places = ['before-effect', 'after-effect', 'after-commit'];
+export const points = commands.flatMap(([command, room]) =>
+  places.map((place) => ({ command, room, place })),
+);
+
+/** Exactly one program runs, it is the right one, and it answers by path and by hostname. */
+export async function expectOneMachineOf(house: House, name: string, version: string): Promise<void> {
+  const machines = await eventually(async () => {
+    const running = await runningMachinesOf(name);
+    const known = (await house.client.listMachines({ function: name })).items.filter(
+      (machine) => machine.state === 'running',
+    );
+    return running.length === 1 && known.length === 1 && known[0]?.id === running[0] && known;
+  });
+  for (const answer of [
+    await house.call(`/function/${name}`),
+    await house.call('/', { host: `${name}.localhost` }),
+  ]) {
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body)).toMatchObject({ version, machine: machines[0]?.id });
+  }
+  const routes = (await house.client.listRoutes()).items.filter((route) => route.function === name);
+  expect(routes).toHaveLength(1);
+}
