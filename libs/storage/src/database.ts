@@ -38,7 +38,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     migrationsTransactionMode: 'each',
     poolSize: options.poolSize ?? 10,
     connectTimeoutMS: 5000,
-    extra: { idle_in_transaction_session_timeout: 60_000, keepAlive: true },
+    extra: { idle_in_transaction_session_timeout: 60_000, keepAlive: true, pipeline: true },
     // A connection that breaks while idle is replaced by the pool at its next use.
     poolErrorHandler: () => undefined,
   });
@@ -70,13 +70,23 @@ export class Database {
       messageId: settlement.messageId,
       ...(settlement.correlation ? { correlation: settlement.correlation } : {}),
     };
-    return this.#run(cause, async (tx) => {
-      // The undone command first: if it is being committed right now this waits for it, and the write then sees its effect.
-      if (settlement.undoes) await note(tx, '', settlement.undoes);
-      if (!(await note(tx, settlement.handler, settlement.messageId))) return false;
-      await write(tx);
+    try {
+      await this.#run(cause, async (tx) => {
+        // The undone command first: if it is being committed right now this waits for it, and the write then sees its effect.
+        if (settlement.undoes) void note(tx, '', settlement.undoes).catch(() => undefined);
+        const noted = note(tx, settlement.handler, settlement.messageId);
+        // The server takes queries in the order they are sent, so the write need not wait for the note's answer to come back.
+        const written = write(tx);
+        const [isFirst] = await Promise.allSettled([noted, written]);
+        if (isFirst.status === 'fulfilled' && !isFirst.value) throw new SettledBefore();
+        await noted;
+        await written;
+      });
       return true;
-    });
+    } catch (error) {
+      if (error instanceof SettledBefore) return false;
+      throw error;
+    }
   }
 
   async isSettled(handler: string, messageId: string): Promise<boolean> {
@@ -110,18 +120,28 @@ export class Database {
     cause: { messageId?: string; correlation?: string },
     work: (tx: Transaction) => Promise<T>,
   ): Promise<T> {
-    let messages: OutboxRow[] = [];
-    const result = await this.dataSource.transaction(async (manager) => {
-      const tx = new Transaction(manager, cause);
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      const tx = new Transaction(runner.manager, cause);
       const value = await work(tx);
-      await tx.flush();
-      messages = tx.messages;
+      // One round trip: the commit follows the messages on the wire, and is a rollback when they were refused.
+      const [flushed, committed] = await Promise.allSettled([tx.flush(), runner.commitTransaction()]);
+      if (flushed.status === 'rejected') throw flushed.reason;
+      if (committed.status === 'rejected') throw committed.reason;
+      if (tx.messages.length > 0) for (const listener of this.#committed) listener(tx.messages);
       return value;
-    });
-    if (messages.length > 0) for (const listener of this.#committed) listener(messages);
-    return result;
+    } catch (error) {
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      throw error;
+    } finally {
+      await runner.release();
+    }
   }
 }
+
+/** Rolls back a message that was settled, or undone, before. */
+class SettledBefore extends Error {}
 
 async function note(tx: Transaction, handler: string, messageId: string): Promise<boolean> {
   const rows: unknown[] = await tx.manager.query(
