@@ -31,8 +31,18 @@ export async function startPlatformProcess(options: {
   mayDie?: boolean;
 }): Promise<PlatformProcess> {
   const child = spawn(
-    process.execPath,
-    ['--enable-source-maps', '--import', telemetry, join(root, options.main), ...(options.args ?? [])],
+    'setpriv',
+    // A test run that is killed takes its platforms along.
+    [
+      '--pdeathsig=KILL',
+      '--',
+      process.execPath,
+      '--enable-source-maps',
+      '--import',
+      telemetry,
+      join(root, options.main),
+      ...(options.args ?? []),
+    ],
     {
       cwd: root,
       env: { ...inherited(), ...options.environment },

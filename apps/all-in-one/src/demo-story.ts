@@ -53,6 +53,9 @@ export interface DemoReport {
 /** Deploys the example, calls it by hostname and by path, and shows both traces. */
 export async function playDemo(stage: Stage): Promise<DemoReport> {
   const say = (text = '') => stage.write(`${text}\n`);
+  const { driver, reason, warning } = await stage.client.getDriver();
+  say(`functions run ${driver === 'docker' ? 'in containers' : 'as processes'}: ${reason}`);
+  if (warning) say(paint(warning, 'yellow', stage.style));
   say(paint(`\nDeploying ${functionName} from examples/${functionName}`, 'bold', stage.style));
   const deployment = await deployExample(stage);
   const report: DemoReport = {

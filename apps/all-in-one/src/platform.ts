@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 
-import { startRoom, type Environment, type RoomDefinition, type RunningRoom } from '#boot';
+import { sentenceOf, startRoom, type Environment, type RoomDefinition, type RunningRoom } from '#boot';
 import { CestxError, type Room } from '#contracts';
-import { lockDataFolder, startNats, startPostgres, supervise } from '#servers';
+import { lockDataFolder, startNats, startPostgres, supervise, type ServerExit } from '#servers';
 
 import { deploymentsRoom } from '../../deployments/src/deployments.module.ts';
 import { gatewayRoom } from '../../gateway/src/gateway.module.ts';
@@ -52,10 +52,12 @@ export async function startPlatform(
       supervise({
         name: 'nats-server',
         start: (port) => startNats({ dataDir: join(data, 'nats'), port, onProgress }),
+        ...tellRestarts('nats-server', onProgress),
       }),
       supervise({
         name: 'PostgreSQL',
         start: (port) => startPostgres({ dataDir: join(data, 'postgres'), port }),
+        ...tellRestarts('PostgreSQL', onProgress),
       }),
     ] as const);
     for (const server of servers) if (server.status === 'fulfilled') undo.push(() => server.value.stop());
@@ -100,6 +102,15 @@ export async function startPlatform(
     await stop();
     throw error;
   }
+}
+
+function tellRestarts(name: string, tell: (line: string) => void) {
+  return {
+    onExit: ({ code, signal }: ServerExit) => tell(`${name} ended (${signal ?? code}); starting it again`),
+    onRestart: () => tell(`${name} runs again`),
+    onRestartFailed: (error: unknown, pauseMs: number) =>
+      tell(`${name} did not start (${sentenceOf(error)}); next try in ${pauseMs} ms`),
+  };
 }
 
 async function stopRooms(running: RunningRoom[]): Promise<void> {

@@ -54,19 +54,11 @@ export async function checkKey(client: Client, found: FoundKey | null): Promise<
   }
 }
 
-/** What machines run on, told by the machines there are. */
+/** What functions run on, and why. */
 export async function checkDriver(client: Client): Promise<Finding[]> {
-  const machines = await client.listMachines().catch(() => null);
-  const drivers = [...new Set(machines?.items.map((machine) => machine.driver))];
-  if (drivers.length === 0) return [];
-  const detail = `${drivers.join(', ')} (${machines?.items.length} ${machines?.items.length === 1 ? 'machine' : 'machines'})`;
-  if (!drivers.includes('process')) return [{ name: 'driver', state: 'ok', detail }];
-  return [
-    {
-      name: 'driver',
-      state: 'warning',
-      detail,
-      help: 'The process driver isolates nothing; run only code you trust, or use --driver docker.',
-    },
-  ];
+  const choice = await client.getDriver().catch(() => null);
+  if (!choice) return [];
+  const detail = `${choice.driver}: ${choice.reason}`;
+  if (!choice.warning) return [{ name: 'driver', state: 'ok', detail }];
+  return [{ name: 'driver', state: 'warning', detail, help: choice.warning }];
 }

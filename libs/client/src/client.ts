@@ -3,6 +3,7 @@ import {
   type Accepted,
   type ApiCall,
   type Deployment,
+  type DriverChoice,
   type FunctionDescription,
   type LogLine,
 } from './generated.ts';
@@ -56,6 +57,8 @@ export interface Client {
   getTrace(traceId: string): Promise<Trace>;
   listMachines(filter?: { function?: string }): Promise<List<Machine>>;
   listRoutes(): Promise<List<Route>>;
+  /** What functions run on, and why. */
+  getDriver(): Promise<DriverChoice>;
   /** The function's own answer, whatever its status; headers carry `x-call-id`, `x-duration-seconds`, `traceparent`. */
   invoke(name: string, invocation?: Invocation): Promise<Response>;
   /** What `/readyz` says, whether it answered 200 or 503. */
@@ -135,6 +138,7 @@ export function createClient(options: ClientOptions): Client {
     getTrace: (traceId) => read(api.getTrace(traceId)),
     listMachines: (filter) => read(api.listMachines({ ...inProject, ...filter })),
     listRoutes: () => read(api.listRoutes(inProject)),
+    getDriver: () => read(api.getDriver()),
 
     deployFunction({ source, manifest }) {
       const body = new FormData();

@@ -57,6 +57,8 @@ export type DeploymentError = {
   lastLines: string[];
 };
 
+export type DriverChoice = { driver: 'docker' | 'process'; reason: string; warning: string | null };
+
 export type FunctionDescription = {
   project: string;
   name: string;
@@ -231,6 +233,12 @@ export const api = {
     method: 'GET',
     path: '/v1/machines',
     query,
+  }),
+  /** What functions run on, and why. */
+  getDriver: (): ApiCall<DriverChoice> => ({
+    method: 'GET',
+    path: '/v1/driver',
+    query: {},
   }),
   /** List routes. */
   listRoutes: (query: { project?: string | undefined } = {}): ApiCall<RouteList> => ({

@@ -63,6 +63,7 @@ export {
   MachinesDrained,
   RemoveMachine,
   StartMachine,
+  driverChoiceSchema,
   driverNames,
   machineSchema,
   machineStates,

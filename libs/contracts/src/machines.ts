@@ -101,9 +101,9 @@ export const ListMachines = query(
   z.object({ items: z.array(machineSchema) }),
 );
 /** Which driver this house uses, why, and what it warns of. */
-export const GetDriver = query(
-  'machines',
-  'GetDriver',
-  z.object({}),
-  z.object({ driver: z.enum(driverNames), reason: z.string(), warning: z.string().nullable() }),
-);
+export const driverChoiceSchema = z.object({
+  driver: z.enum(driverNames),
+  reason: z.string(),
+  warning: z.string().nullable(),
+});
+export const GetDriver = query('machines', 'GetDriver', z.object({}), driverChoiceSchema);

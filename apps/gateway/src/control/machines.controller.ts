@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 
-import { ListMachines, ListRoutes } from '#contracts';
+import { GetDriver, ListMachines, ListRoutes } from '#contracts';
 import { Messenger } from '#messaging';
 
 import type { InputOf } from './operation.ts';
@@ -18,6 +18,11 @@ export class MachinesController {
   @Serves(operations.listMachines)
   async machines(@Input(operations.listMachines) { query }: InputOf<typeof operations.listMachines>) {
     return { ...(await this.messenger.ask(ListMachines, query)), nextCursor: null };
+  }
+
+  @Serves(operations.getDriver)
+  async driver() {
+    return this.messenger.ask(GetDriver, {});
   }
 
   @Serves(operations.listRoutes)

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import {
   deploymentErrorSchema,
+  driverChoiceSchema,
   deploymentSchema,
   functionSchema,
   healthSchema,
@@ -48,6 +49,7 @@ export const namedSchemas = {
   Accepted: acceptedSchema,
   Deployment: deploymentSchema,
   DeploymentError: deploymentErrorSchema,
+  DriverChoice: driverChoiceSchema,
   FunctionDescription: functionSchema,
   FunctionList: listOf(functionSchema),
   LogLine: logLineSchema,
@@ -211,6 +213,17 @@ export const operations = {
     status: 200,
     answers: { [json]: namedSchemas.MachineList },
     errors: ['bad-request', 'unavailable'],
+  }),
+  getDriver: operation({
+    method: 'GET',
+    path: '/v1/driver',
+    tag: 'machines',
+    summary: 'What functions run on, and why',
+    params: none,
+    query: none,
+    status: 200,
+    answers: { [json]: driverChoiceSchema },
+    errors: ['unavailable'],
   }),
   listRoutes: operation({
     method: 'GET',
