@@ -35,7 +35,9 @@ describe('the generated Dockerfile', () => {
         lines.findIndex((line) => line.includes('npm ci')),
       ),
     ).toContain('USER 65534:65534');
-    expect(lines.slice(-3)).toEqual(['USER 65534:65534', 'CMD ["node","server.js"]', '']);
+    const stage = lines.slice(lines.lastIndexOf('FROM node:24-slim'));
+    expect(stage.filter((line) => line.startsWith('USER')).at(-1)).toBe('USER 65534:65534');
+    expect(stage).toContain('CMD ["node","server.js"]');
   });
 
   it('keeps the certificate of the build out of the stage that runs', () => {

@@ -44,11 +44,12 @@ export function writeNodeDockerfile(
     'USER 0:0',
     'ENV NODE_ENV=production HOME=/tmp PATH=/app/node_modules/.bin:$PATH',
     'WORKDIR /app',
+    // Before the files, so that a change of code finds these steps in the cache; what is copied is root's all the same.
+    `USER ${user}`,
+    `CMD ${JSON.stringify(plan.start)}`,
     ...(built || plan.installNeedsSource
       ? ['COPY --from=build /app/ ./']
       : ['COPY --from=build /app/node_modules/ ./node_modules/', `COPY ${source}/ ./`]),
-    `USER ${user}`,
-    `CMD ${JSON.stringify(plan.start)}`,
     '',
   ].join('\n');
 }
