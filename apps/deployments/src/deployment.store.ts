@@ -63,18 +63,21 @@ export class DeploymentStore {
     await tx.manager.insert(SagaRun, run);
   }
 
-  /** A run and the row of its function, both locked and as they are once we have the lock; null when either is gone. */
+  /**
+   * A run and the row of its function, both locked and as they are once we have the lock; null when either is gone.
+   * By hand, because every step of every saga waits for this one query.
+   */
   async lockRun(tx: Transaction, runId: string): Promise<{ run: SagaRun; row: FunctionRow } | null> {
-    const row = (await tx.manager
-      .createQueryBuilder(FunctionRow, 'f')
-      .innerJoinAndMapOne('f.run', SagaRun, 'r', 'r.project = f.project AND r.functionName = f.name')
-      .where('r.id = :runId', { runId })
-      .setLock('pessimistic_write', undefined, ['f', 'r'])
-      .getOne()) as (FunctionRow & { run?: SagaRun }) | null;
-    if (!row?.run) return null;
-    const { run } = row;
-    delete row.run;
-    return { run, row };
+    const rows = await tx.query<{ run: object; row: object }>(
+      `SELECT to_jsonb(r) AS run, to_jsonb(f) AS row
+       FROM saga_run r JOIN function f ON f.project = r.project AND f.name = r.function
+       WHERE r.id = $1 FOR UPDATE OF f, r`,
+      [runId],
+    );
+    const found = rows[0];
+    return found
+      ? { run: fromJson(tx, SagaRun, found.run), row: fromJson(tx, FunctionRow, found.row) }
+      : null;
   }
 
   async nextPending(tx: Transaction, project: string, functionName: string): Promise<SagaRun | null> {
@@ -86,8 +89,23 @@ export class DeploymentStore {
 
   /** Stores the run, sends its commands in the run's own trace, and tells whoever watches. */
   async saveRun(tx: Transaction, run: SagaRun, dispatches: Dispatch[]): Promise<void> {
-    const { id, sequence: _sequence, createdAt: _createdAt, version: _version, ...state } = run;
-    await tx.manager.update(SagaRun, { id }, state);
+    void tx.query(
+      `UPDATE saga_run SET revision = $2, state = $3, input = $4, results = $5, steps = $6, position = $7, attempt = $8,
+         waiting_for = $9, wake_at = $10, error = $11, version = version + 1 WHERE id = $1`,
+      [
+        run.id,
+        run.revision,
+        run.state,
+        JSON.stringify(run.input),
+        JSON.stringify(run.results),
+        JSON.stringify(run.steps),
+        run.position,
+        run.attempt,
+        run.waitingFor,
+        run.wakeAt,
+        run.error && JSON.stringify(run.error),
+      ],
+    );
     const runContext = propagation.extract(ROOT_CONTEXT, run.traceHeaders);
     await context.with(runContext, async () => {
       for (const dispatch of dispatches) {
@@ -197,6 +215,20 @@ export class DeploymentStore {
       };
     });
   }
+}
+
+/** An entity out of the JSON that PostgreSQL makes of its row. */
+function fromJson<E extends object>(tx: Transaction, entity: new () => E, json: object): E {
+  const values = new Map(Object.entries(json));
+  const made = new entity();
+  for (const column of tx.manager.connection.getMetadata(entity).columns) {
+    const value: unknown = values.get(column.databaseName);
+    column.setEntityValue(
+      made,
+      column.type === 'timestamptz' && typeof value === 'string' ? new Date(value) : value,
+    );
+  }
+  return made;
 }
 
 /** The room does not know on which port the gateway listens; the gateway completes the address. */

@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg';
 import { DataSource, type EntitySchema, type MigrationInterface } from 'typeorm';
 
 import { CestxError } from '#contracts';
@@ -73,7 +74,7 @@ export class Database {
     try {
       await this.#run(cause, async (tx) => {
         // The undone command first: if it is being committed right now this waits for it, and the write then sees its effect.
-        if (settlement.undoes) void note(tx, '', settlement.undoes).catch(() => undefined);
+        if (settlement.undoes) note(tx, '', settlement.undoes).catch(() => undefined);
         const noted = note(tx, settlement.handler, settlement.messageId);
         // The server takes queries in the order they are sent, so the write need not wait for the note's answer to come back.
         const written = write(tx);
@@ -121,20 +122,22 @@ export class Database {
     work: (tx: Transaction) => Promise<T>,
   ): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
+    const client = (await runner.connect()) as PoolClient;
+    const tx = new Transaction(runner.manager, client, cause);
     try {
-      await runner.startTransaction();
-      const tx = new Transaction(runner.manager, cause);
+      void tx.query('START TRANSACTION');
+      // Begun by hand, so that what follows need not wait for it; told here, so that TypeORM begins none of its own within.
+      Object.assign(runner, { isTransactionActive: true });
       const value = await work(tx);
-      // One round trip: the commit follows the messages on the wire, and is a rollback when they were refused.
-      const [flushed, committed] = await Promise.allSettled([tx.flush(), runner.commitTransaction()]);
-      if (flushed.status === 'rejected') throw flushed.reason;
-      if (committed.status === 'rejected') throw committed.reason;
+      await tx.commit();
       if (tx.messages.length > 0) for (const listener of this.#committed) listener(tx.messages);
       return value;
     } catch (error) {
-      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      // After a commit this is a notice in the server's log, no more.
+      await client.query('ROLLBACK').catch(() => undefined);
       throw error;
     } finally {
+      Object.assign(runner, { isTransactionActive: false });
       await runner.release();
     }
   }
@@ -144,7 +147,7 @@ export class Database {
 class SettledBefore extends Error {}
 
 async function note(tx: Transaction, handler: string, messageId: string): Promise<boolean> {
-  const rows: unknown[] = await tx.manager.query(
+  const rows = await tx.query(
     'INSERT INTO inbox (handler, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1',
     [handler, messageId],
   );

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
+import type { PoolClient } from 'pg';
 import type { EntityManager } from 'typeorm';
 
 import { subjectOf, type CommandType, type EventType, type PayloadOf } from '#contracts';
@@ -32,10 +33,29 @@ export class Transaction {
   readonly manager: EntityManager;
   readonly #cause: { messageId?: string; correlation?: string };
   readonly messages: OutboxRow[] = [];
+  readonly #client: PoolClient;
+  readonly #sent: Promise<unknown>[] = [];
 
-  constructor(manager: EntityManager, cause: { messageId?: string; correlation?: string } = {}) {
+  constructor(
+    manager: EntityManager,
+    client: PoolClient,
+    cause: { messageId?: string; correlation?: string },
+  ) {
     this.manager = manager;
+    this.#client = client;
     this.#cause = cause;
+  }
+
+  /**
+   * Sends a query at once, without waiting for those before it: the server takes them in the order of these calls.
+   * A failed one fails all that follow, the commit among them.
+   */
+  query<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
+    const sent = this.#client.query<R>(text, values).then(({ rows }) => rows);
+    // Observed again before the commit; until then a failure must not count as unhandled.
+    sent.catch(() => undefined);
+    this.#sent.push(sent);
+    return sent;
   }
 
   /** Says that something has happened; `id` is the last token of the subject. */
@@ -93,10 +113,24 @@ export class Transaction {
     this.messages.push(row);
   }
 
-  /** Writes the messages in one statement, in their order; the last thing before the commit. */
-  async flush(): Promise<void> {
-    if (this.messages.length === 0) return;
-    const ids: { id: string }[] = await this.manager.query(
+  /** Commits, the messages of this transaction in one statement right before; resolves when both are on disk. */
+  async commit(): Promise<void> {
+    const inserted = this.#insertMessages();
+    const committed = this.#client.query('COMMIT');
+    committed.catch(() => undefined);
+    await Promise.all(this.#sent);
+    const { command } = await committed;
+    // PostgreSQL answers so, and without an error, when something before had failed.
+    if (command !== 'COMMIT') throw new Error('The transaction was rolled back.');
+    for (const [index, { id }] of (await inserted).entries()) {
+      const message = this.messages[index];
+      if (message) message.id = id;
+    }
+  }
+
+  #insertMessages(): Promise<{ id: string }[]> {
+    if (this.messages.length === 0) return Promise.resolve([]);
+    return this.query<{ id: string }>(
       `INSERT INTO outbox (message_id, subject, headers, payload)
        SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[]) RETURNING id`,
       [
@@ -106,6 +140,5 @@ export class Transaction {
         this.messages.map((row) => row.payload),
       ],
     );
-    for (const [index, row] of this.messages.entries()) row.id = String(ids[index]?.id);
   }
 }
