@@ -38,6 +38,8 @@ const sdk = startNodeSDK({
     new HttpInstrumentation({
       disableIncomingRequestInstrumentation: true,
       requireParentforOutgoingSpans: true,
+      // The container engine on its socket: driver and builder have spans that say what they ask it for.
+      ignoreOutgoingRequestHook: (request) => 'socketPath' in request && Boolean(request.socketPath),
     }),
     new UndiciInstrumentation({ requireParentforSpans: true }),
     new PgInstrumentation({ requireParentSpan: true, ignoreConnectSpans: true }),
