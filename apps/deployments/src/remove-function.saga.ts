@@ -29,8 +29,8 @@ export const removeFunction: Saga = {
         timeout: 60 * second,
         do: order(UnsubscribeLogs, run.functionName, { ...where, createdBy: null }),
       },
-      ...(run.input.buildIds ?? []).map((buildId) => ({
-        name: `discard-build-${buildId}`,
+      ...(run.input.buildIds ?? []).map((buildId, index) => ({
+        name: `discard-build-${index + 1}`,
         timeout: 60 * second,
         do: order(DiscardBuild, buildId, { buildId }),
       })),
