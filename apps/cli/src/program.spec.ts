@@ -79,6 +79,15 @@ test('with --json an error is one JSON object on stderr', async () => {
   });
 });
 
+test.each([
+  [['--url', 'http://127.0.0.1:2', '--json', 'list']],
+  [['list', '--url', 'http://127.0.0.1:2', '--json']],
+])('%j: --url and --json count before the verb and behind it', async (argv) => {
+  const { exitCode, stderr } = await run(...argv);
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stderr)).toMatchObject({ message: expect.stringContaining('127.0.0.1:2') });
+});
+
 test('a manifest is checked before anything is sent, and the wrong key is named', async () => {
   await writeFile(join(folder, 'function.yaml'), 'name: x\ntimout: 3s\n');
   expect(await run('deploy')).toMatchObject({

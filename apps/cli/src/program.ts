@@ -33,17 +33,18 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
 type Run = (command: Command, act: (session: Session) => Promise<number>) => Promise<void>;
 
 function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
-  const program = new Command('cestx')
+  // Understood before the verb as well as behind it.
+  const common = (command: Command): Command =>
+    command
+      .option('--json', 'answer in JSON')
+      .option('--url <url>', 'where the gateway is (default: CESTX_URL, else http://localhost:8080)');
+  const program = common(new Command('cestx'))
     .description('Deploy, call and watch functions.')
     .exitOverride()
     .showHelpAfterError('`cestx help <command>` shows what it takes.')
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
-  const add = (usage: string, description: string) =>
-    program
-      .command(usage)
-      .description(description)
-      .option('--json', 'answer in JSON')
-      .option('--url <url>', 'where the gateway is (default: CESTX_URL, else http://localhost:8080)');
+  const add = (usage: string, description: string): Command =>
+    common(program.command(usage)).description(description);
 
   add('deploy [folder]', 'build a folder and make it live')
     .option('-v, --verbose', 'show the lines of the build')
