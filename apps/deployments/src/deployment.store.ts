@@ -22,11 +22,7 @@ export class DeploymentStore {
     return this.#database.transaction(work);
   }
 
-  /** The function's row, locked until the transaction ends: one run of a function moves at a time. */
-  async lockFunction(tx: Transaction, project: string, name: string): Promise<FunctionRow | null> {
-    return tx.manager.findOne(FunctionRow, { where: { project, name }, lock: { mode: 'pessimistic_write' } });
-  }
-
+  /** The function's row, made when missing, locked until the transaction ends: one run of a function moves at a time. */
   async ensureFunction(tx: Transaction, project: string, name: string, runId: string): Promise<FunctionRow> {
     await tx.manager
       .createQueryBuilder()
@@ -44,7 +40,10 @@ export class DeploymentStore {
       })
       .orIgnore()
       .execute();
-    const row = await this.lockFunction(tx, project, name);
+    const row = await tx.manager.findOne(FunctionRow, {
+      where: { project, name },
+      lock: { mode: 'pessimistic_write' },
+    });
     if (!row)
       throw new CestxError('internal', 'A function vanished while it was locked.', { retryable: true });
     return row;

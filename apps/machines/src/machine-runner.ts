@@ -10,7 +10,7 @@ import { LogPump } from './log-pump.ts';
 import { specOf } from './machine-environment.ts';
 import type { MachineRow } from './machine.entity.ts';
 import type { MachinesConfig } from './machines.config.ts';
-import { inSpan, untraced } from './trace-driver.ts';
+import { inMachineSpan, untraced } from './trace-driver.ts';
 import { waitUntilReady, type Readiness } from './wait-until-ready.ts';
 
 /** From SIGTERM to SIGKILL. */
@@ -66,7 +66,7 @@ export class MachineRunner {
           throw asStartFailed(error);
         });
         this.pump.follow(machine);
-        const readiness = await inSpan('wait until ready', machine.id, () =>
+        const readiness = await inMachineSpan('wait until ready', machine.id, () =>
           untraced(() => waitUntilReady(driver, machine.id, machine.settings.health, either)),
         );
         if (readiness.kind === 'ready') return readiness.address;

@@ -23,7 +23,7 @@ import {
   type MachineAction,
   type WantedMachine,
 } from './plan-machines.ts';
-import { inSpan, untraced } from './trace-driver.ts';
+import { inMachineSpan, untraced } from './trace-driver.ts';
 
 const everyMs = 5000;
 /** Starts at a time: after a restart of the platform all functions come back at once. */
@@ -163,7 +163,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     if (action.kind === 'thaw') await this.chosen.driver.thaw(id);
     if (action.kind === 'move')
       await this.machines.transaction((tx) => this.machines.markRunning(tx, row, action.address));
-    if (action.kind === 'start') await inSpan('start machine again', id, () => this.#startAgain(row));
+    if (action.kind === 'start') await inMachineSpan('start machine again', id, () => this.#startAgain(row));
     if (action.kind === 'note-exit') {
       if (seen) this.pump.follow(row);
       await this.pump.finished(id, linesPatienceMs);

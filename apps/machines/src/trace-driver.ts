@@ -1,6 +1,6 @@
-import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 
-import { withRoom } from '#storage';
+import { inSpan, withRoom } from '#storage';
 
 import type { MachineDriver } from './machine.driver.ts';
 
@@ -15,7 +15,7 @@ export function traceDriver(driver: MachineDriver): MachineDriver {
       if (typeof value !== 'function') return value;
       if (!isTraced(property)) return value.bind(target) as unknown;
       return (...words: [string | { id: string }, ...unknown[]]) =>
-        inSpan(
+        inMachineSpan(
           `${target.name} ${property}`,
           idOf(words[0]),
           () => value.apply(target, words) as Promise<unknown>,
@@ -30,26 +30,8 @@ export function untraced<T>(work: () => T): T {
 }
 
 /** Runs `work` in a span that tells of one machine. */
-export async function inSpan<T>(name: string, machineId: string, work: () => Promise<T>): Promise<T> {
-  return trace
-    .getTracer('cestx')
-    .startActiveSpan(
-      name,
-      { kind: SpanKind.INTERNAL, attributes: { 'cestx.machine': machineId } },
-      async (span) => {
-        try {
-          return await work();
-        } catch (error) {
-          span.setStatus({
-            code: SpanStatusCode.ERROR,
-            message: error instanceof Error ? error.message : String(error),
-          });
-          throw error;
-        } finally {
-          span.end();
-        }
-      },
-    );
+export function inMachineSpan<T>(name: string, machineId: string, work: () => Promise<T>): Promise<T> {
+  return inSpan(name, { attributes: { 'cestx.machine': machineId } }, work);
 }
 
 function isTraced(property: string | symbol): property is Traced {

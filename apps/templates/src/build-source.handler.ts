@@ -10,6 +10,7 @@ import {
   type DriverName,
   type PayloadOf,
 } from '#contracts';
+import { inSpan } from '#storage';
 import { Feeds, HandleCommand, Messenger, Objects, type MessageContext, type Outcome } from '#messaging';
 
 import { digestOf } from './archive/pack-source.ts';
@@ -20,7 +21,6 @@ import { BuildQueue } from './build-queue.ts';
 import type { BuildRow } from './build.entity.ts';
 import { BuildStore, discarded } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
-import { inSpan } from './builders/in-span.ts';
 import type { Builder, BuildRequest } from './builders/builder.ts';
 import { chooseTemplate, type TemplateName } from './choose-template.ts';
 import { contentKey } from './content-key.ts';
@@ -88,7 +88,7 @@ export class BuildSourceHandler {
   }
 
   async #make(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Built> {
-    const source = await inSpan('read source', () => this.#readSource(command.sourceDigest));
+    const source = await inSpan('build read source', {}, () => this.#readSource(command.sourceDigest));
     const { template, reason } = chooseTemplate(source, command.template);
     log.write(`Template ${template}: ${reason}.`);
     const content = { project: command.project, sourceDigest: command.sourceDigest, driver: builder.driver };

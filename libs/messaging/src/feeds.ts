@@ -1,7 +1,8 @@
-import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager, JetStreamApiError } from '@nats-io/jetstream';
-import { nanos, type NatsConnection } from '@nats-io/transport-node';
+import { DeliverPolicy, jetstream, jetstreamManager, JetStreamApiError } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { z } from 'zod';
 
+import { parseJson } from './parse-json.ts';
 import type { Publisher } from './publisher.ts';
 import { streamNames } from './streams.ts';
 
@@ -11,7 +12,7 @@ export interface FeedItem<T> {
   sequence: number;
 }
 
-/** Messages pulled and acknowledged together. */
+/** Messages pulled and handed on together. */
 const batchSize = 500;
 
 /** Lines and spans: many, short-lived, and read by filter. */
@@ -32,7 +33,7 @@ export class Feeds {
 
   /** The newest message on a subject. */
   async last<T>(subject: string, schema: z.ZodType<T>): Promise<T | null> {
-    const manager = await jetstreamManager(this.#connection);
+    const manager = await jetstreamManager(this.#connection, { checkAPI: false });
     const message = await manager.direct
       .getMessage(streamOf(subject), { last_by_subj: subject })
       .catch(ignoreMissing);
@@ -62,49 +63,9 @@ export class Feeds {
     return items;
   }
 
-  /** Makes a durable that starts at the oldest message; true when it was not there yet. */
-  async ensureConsumer(durable: string, filter: string): Promise<boolean> {
-    const manager = await jetstreamManager(this.#connection);
-    const present = await manager.consumers.info(streamOf(filter), durable).catch(ignoreMissing);
-    if (present) return false;
-    await manager.consumers.add(streamOf(filter), {
-      durable_name: durable,
-      filter_subject: filter,
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(10_000),
-      deliver_policy: DeliverPolicy.All,
-      max_ack_pending: batchSize * 4,
-    });
-    return true;
-  }
-
-  async removeConsumer(durable: string): Promise<void> {
-    const manager = await jetstreamManager(this.#connection);
-    await manager.consumers.delete(streamNames.feeds, durable).catch(ignoreMissing);
-  }
-
-  /** Hands batches of a log durable to `handle` and acknowledges each once `handle` has resolved; ends with `signal`. */
-  async consume<T>(
-    durable: string,
-    schema: z.ZodType<T>,
-    handle: (items: FeedItem<T>[]) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const consumer = await jetstream(this.#connection).consumers.get(streamNames.feeds, durable);
-        while (!signal.aborted) await this.#consumeBatch(consumer, schema, handle, signal);
-      } catch (error) {
-        if (signal.aborted || this.#connection.isClosed()) return;
-        if (!isTransient(error)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
-    }
-  }
-
   /** The number of the newest message that was ever stored where `filter` points; 0 when there was none. */
   async end(filter: string): Promise<number> {
-    const manager = await jetstreamManager(this.#connection);
+    const manager = await jetstreamManager(this.#connection, { checkAPI: false });
     return (await manager.streams.info(streamOf(filter))).state.last_seq;
   }
 
@@ -161,35 +122,6 @@ export class Feeds {
       }
     })();
   }
-
-  async #consumeBatch<T>(
-    consumer: Awaited<ReturnType<ReturnType<typeof jetstream>['consumers']['get']>>,
-    schema: z.ZodType<T>,
-    handle: (items: FeedItem<T>[]) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    // Waits for the first message, then takes what else is there without waiting for a full batch.
-    const first = await consumer.next({ expires: 1000 });
-    if (!first) return;
-    const messages = [first];
-    const more = first.info.pending;
-    if (more > 0) {
-      for await (const message of await consumer.fetch({
-        max_messages: Math.min(more, batchSize - 1),
-        expires: 1000,
-      }))
-        messages.push(message);
-    }
-    if (signal.aborted) return;
-    const items: FeedItem<T>[] = [];
-    for (const message of messages) {
-      const parsed = schema.safeParse(parseJson(message.string()));
-      if (parsed.success) items.push({ value: parsed.data, sequence: message.seq });
-      else message.term('not of the shape of this feed');
-    }
-    if (items.length > 0) await handle(items);
-    for (const message of messages) message.ack();
-  }
 }
 
 function streamOf(filter: string): string {
@@ -200,22 +132,4 @@ function ignoreMissing(error: unknown): null {
   if (error instanceof JetStreamApiError && error.code === 404) return null;
   if (error instanceof Error && /not found|no message/i.test(error.message)) return null;
   throw error;
-}
-
-/** Broken links and restarts of the broker; a handler's own error is not. */
-function isTransient(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    /timeout|disconnect|connection|no responders|heartbeat|consumer|503|408/i.test(
-      `${error.name} ${error.message}`,
-    )
-  );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
-import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { SpanKind, trace } from '@opentelemetry/api';
 import type { z } from 'zod';
 
 import {
@@ -16,10 +15,10 @@ import {
   type RequestOf,
   type ResponseOf,
 } from '#contracts';
-import { headerNames, traceHeaders } from '#storage';
+import { headerNames, inSpan, traceHeaders } from '#storage';
 
+import { parseJson } from './parse-json.ts';
 import { toHeaders, type Publisher } from './publisher.ts';
-import { streamNames } from './streams.ts';
 
 /** A room's voice: asks other rooms, orders without a transaction, hears events live. */
 export class Messenger {
@@ -54,23 +53,14 @@ export class Messenger {
     options: { timeoutMs?: number } = {},
   ): Promise<ResponseOf<Q>> {
     const subject = subjectOf(query);
-    const span = trace
-      .getTracer('cestx')
-      .startSpan(`ask ${subject}`, { kind: SpanKind.CLIENT, attributes: { 'messaging.system': 'nats' } });
-    try {
-      const data = await context.with(trace.setSpan(context.active(), span), () =>
-        this.#request(subject, request, options.timeoutMs ?? 5000),
-      );
+    const asking = async (): Promise<ResponseOf<Q>> => {
+      const data = await this.#request(subject, request, options.timeoutMs ?? 5000);
       return query.response.parse(data) as ResponseOf<Q>;
-    } catch (error) {
-      span.setStatus({
-        code: SpanStatusCode.ERROR,
-        message: error instanceof Error ? error.message : String(error),
-      });
-      throw error;
-    } finally {
-      span.end();
-    }
+    };
+    // Probes and screens ask all the time: a question that belongs to no trace begins none.
+    if (!trace.getActiveSpan()) return asking();
+    const kind = { kind: SpanKind.CLIENT, attributes: { 'messaging.system': 'nats' } };
+    return inSpan(`ask ${subject}`, kind, asking);
   }
 
   /** Orders something to be done; resolves once the broker has stored the order. */
@@ -82,24 +72,18 @@ export class Messenger {
   ): Promise<string> {
     const messageId = options.messageId ?? randomUUID();
     const subject = subjectOf(command, id);
-    const span = trace.getTracer('cestx').startSpan(`send ${subjectOf(command)}`, {
-      kind: SpanKind.PRODUCER,
-      attributes: {
-        'messaging.system': 'nats',
-        'messaging.destination.name': subject,
-        'messaging.message.id': messageId,
-      },
-    });
-    try {
-      const headers = context.with(trace.setSpan(context.active(), span), traceHeaders);
-      await this.#publisher.publish(subject, JSON.stringify(payload), {
+    const attributes = {
+      'messaging.system': 'nats',
+      'messaging.destination.name': subject,
+      'messaging.message.id': messageId,
+    };
+    await inSpan(`send ${subjectOf(command)}`, { kind: SpanKind.PRODUCER, attributes }, () =>
+      this.#publisher.publish(subject, JSON.stringify(payload), {
         messageId,
-        headers: { ...headers, [headerNames.version]: String(command.version) },
-      });
-      return messageId;
-    } finally {
-      span.end();
-    }
+        headers: { ...traceHeaders(), [headerNames.version]: String(command.version) },
+      }),
+    );
+    return messageId;
   }
 
   /** Asks every process that answers `subject`, and collects what came within `waitMs`. */
@@ -153,25 +137,6 @@ export class Messenger {
     return () => subscription.unsubscribe();
   }
 
-  /** Messages in the dead-letter stream with their reasons, oldest first. */
-  async deadLetters(): Promise<{ subject: string; reason: string; data: string }[]> {
-    const consumer = await jetstream(this.#connection).consumers.get(streamNames.dead, {
-      deliver_policy: DeliverPolicy.All,
-    });
-    const pending = (await consumer.info()).num_pending;
-    const found: { subject: string; reason: string; data: string }[] = [];
-    if (pending === 0) return found;
-    for await (const message of await consumer.consume()) {
-      found.push({
-        subject: message.headers?.get('cestx-dead-subject') ?? '',
-        reason: message.headers?.get('cestx-dead-reason') ?? '',
-        data: message.string(),
-      });
-      if (found.length >= pending) break;
-    }
-    return found;
-  }
-
   async #request(subject: string, request: object, timeoutMs: number): Promise<unknown> {
     const deadline = Date.now() + timeoutMs;
     const headers = toHeaders(traceHeaders());
@@ -204,11 +169,3 @@ export class Messenger {
 }
 
 type RequestOfShape<Q extends QueryType> = Partial<RequestOf<Q>>;
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

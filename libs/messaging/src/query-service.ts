@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Svcm, type Service, type ServiceMsg } from '@nats-io/services';
-import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 
 import {
   asCestxError,
@@ -11,7 +11,7 @@ import {
   type QueryType,
   type Room,
 } from '#contracts';
-import { contextOf, withRoom } from '#storage';
+import { contextOf, inSpan, withRoom } from '#storage';
 
 import { fromHeaders } from './publisher.ts';
 
@@ -41,23 +41,18 @@ export async function serveQueries(
 
 async function respond(room: Room, query: QueryType, answer: Answer, message: ServiceMsg): Promise<void> {
   const parent = withRoom(contextOf(fromHeaders(message.headers), ROOT_CONTEXT), room);
-  const span = trace
-    .getTracer('cestx')
-    .startSpan(
-      `answer ${message.subject}`,
-      { kind: SpanKind.SERVER, attributes: { 'messaging.system': 'nats' } },
-      parent,
-    );
+  const work = async (): Promise<void> => {
+    message.respond(JSON.stringify(await answer(read(query, message))));
+  };
+  const kind = { kind: SpanKind.SERVER, attributes: { 'messaging.system': 'nats' } };
   try {
-    const result = await context.with(trace.setSpan(parent, span), () => answer(read(query, message)));
-    message.respond(JSON.stringify(result));
+    // As for the one who asks: a question that belongs to no trace begins none.
+    const traced = trace.getSpanContext(parent) !== undefined;
+    await context.with(parent, () => (traced ? inSpan(`answer ${message.subject}`, kind, work) : work()));
   } catch (thrown) {
     const error = asCestxError(thrown);
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
     // A description is a header line; the full text travels in the body.
     message.respondError(errorCodes[error.code].http, error.code, JSON.stringify(error.toFailure()));
-  } finally {
-    span.end();
   }
 }
 

@@ -53,7 +53,7 @@ describe('a transaction', () => {
       database.transaction(async (tx) => {
         await addEffect(tx, 'a');
         // PostgreSQL keeps no NUL in text.
-        await tx.emit(MachineExited, 'm', exited, 'id\u0000');
+        await tx.emit(MachineExited, 'id\u0000', exited);
       }),
     ).rejects.toThrow(/invalid byte sequence/);
     expect([await count('effect'), await count('outbox')]).toEqual([0, 0]);

@@ -1,4 +1,4 @@
 export { Database, isDatabaseAway, openDatabase, type DatabaseOptions, type Settlement } from './database.ts';
 export { OutboxRow } from './outbox.entity.ts';
-export { contextOf, roomOf, traceHeaders, withRoom } from './span-context.ts';
+export { contextOf, inSpan, roomOf, traceHeaders, withRoom } from './span-context.ts';
 export { headerNames, Transaction, type SendOptions } from './transaction.ts';

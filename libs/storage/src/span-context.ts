@@ -1,4 +1,12 @@
-import { context, createContextKey, propagation, type Context } from '@opentelemetry/api';
+import {
+  context,
+  createContextKey,
+  propagation,
+  SpanStatusCode,
+  trace,
+  type Context,
+  type SpanOptions,
+} from '@opentelemetry/api';
 
 import type { Room } from '#contracts';
 
@@ -23,4 +31,21 @@ export function traceHeaders(): Record<string, string> {
 /** The context that such headers stand for. */
 export function contextOf(headers: Readonly<Record<string, string>>, parent = context.active()): Context {
   return propagation.extract(parent, headers);
+}
+
+/** Runs `work` in a span of its own below the active one; an error is noted on it and thrown on. */
+export async function inSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
+  return trace.getTracer('cestx').startActiveSpan(name, options, async (span) => {
+    try {
+      return await work();
+    } catch (error) {
+      span.setStatus({
+        code: SpanStatusCode.ERROR,
+        message: error instanceof Error ? error.message : String(error),
+      });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
 }

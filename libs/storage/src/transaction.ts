@@ -59,16 +59,11 @@ export class Transaction {
   }
 
   /** Says that something has happened; `id` is the last token of the subject. */
-  async emit<E extends EventType>(
-    event: E,
-    id: string,
-    payload: PayloadOf<E>,
-    messageId: string = randomUUID(),
-  ): Promise<void> {
+  async emit<E extends EventType>(event: E, id: string, payload: PayloadOf<E>): Promise<void> {
     const valid = event.schema.parse(payload);
     this.#add(
       subjectOf(event, id),
-      messageId,
+      randomUUID(),
       { [headerNames.version]: String(event.version) },
       JSON.stringify(valid),
     );

@@ -3,12 +3,12 @@ import { Readable } from 'node:stream';
 import Docker, { type ImageBuildOptions } from 'dockerode';
 
 import { CestxError, type Artifact } from '#contracts';
+import { inSpan } from '#storage';
 
 import { packSource } from '../archive/pack-source.ts';
 import { withoutFolder, type SourceFile, type SourceTree } from '../archive/source-tree.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
 import type { Builder, BuildLimits, BuildRequest } from './builder.ts';
-import { inSpan } from './in-span.ts';
 import { readProgress } from './read-progress.ts';
 import { readCaFile } from './read-ca-file.ts';
 import { cacheLabel, contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
@@ -40,7 +40,7 @@ export class DockerBuilder implements Builder {
 
   async build(request: BuildRequest): Promise<Artifact> {
     const { tree, dockerfile } = await this.#context(request);
-    return await inSpan('docker build', async (): Promise<Artifact> => {
+    return await inSpan('build docker build', {}, async (): Promise<Artifact> => {
       try {
         return {
           kind: 'image',

@@ -2,13 +2,13 @@ import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join, resolve } from 'node:path';
 
 import { CestxError, type Artifact } from '#contracts';
+import { inSpan } from '#storage';
 
 import { withoutFolder, type SourceTree } from '../archive/source-tree.ts';
 import { explainFailure } from '../explain-failure.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
 import { type Builder, type BuildLimits, type BuildRequest } from './builder.ts';
 import { BuildSandbox } from './build-sandbox.ts';
-import { inSpan } from './in-span.ts';
 import { readCaFile } from './read-ca-file.ts';
 import { startArgv } from './start-argv.ts';
 
@@ -58,7 +58,7 @@ export class ProcessBuilder implements Builder {
       const npm = await findNpm(this.#options.path);
       const sandbox = await BuildSandbox.open(this.#options.limits, [partial, process.execPath, npm]);
       if (sandbox.warning !== null) request.log(sandbox.warning);
-      await inSpan('unpack', async () => {
+      await inSpan('build unpack', {}, async () => {
         await writeTree(source, partial);
         await sandbox.handOver(partial);
         await sandbox.handOver(cache);
@@ -149,7 +149,7 @@ async function runNpm(
     if (lines.length > keptLines) lines.shift();
     request.log(line);
   };
-  await inSpan(step, async () => {
+  await inSpan(`build ${step}`, {}, async () => {
     request.log(`$ npm ${argv.slice(1).join(' ')}`);
     const exit = await sandbox.run(request.buildId, argv, { cwd, environment, log, signal: request.signal });
     if (exit === null) return;
