@@ -89,7 +89,9 @@ for (let run = 0; run < runs; run++) {
     project: 'default',
     function: `bench-${run}`,
     sourceDigest: 'a'.repeat(64),
+    build: { args: {} },
     settings,
+    scale: settings.scale,
   });
   await ended;
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import { defaultResources, defaultScale } from '#contracts';
+
 import { begin, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
 import { deployFunction } from './deploy-function.saga.ts';
 import { removeFunction } from './remove-function.saga.ts';
@@ -22,9 +24,11 @@ function newRun(saga: 'deploy-function' | 'remove-function' = 'deploy-function')
       sourceDigest: 'a'.repeat(64),
       previousRevision: null,
       buildIds: ['d0', 'd1'],
+      build: { args: {} },
+      scale: defaultScale,
       settings: {
         env: {},
-        resources: { cpu: 1, memory: 1, pids: 8 },
+        resources: defaultResources,
         concurrency: 0,
         timeout: 1000,
         health: { startup: 1000 },

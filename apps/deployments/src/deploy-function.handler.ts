@@ -15,7 +15,7 @@ export class DeployFunctionHandler {
 
   @HandleCommand(DeployFunction)
   async handle(command: PayloadOf<typeof DeployFunction>): Promise<Outcome<typeof DeployFunction>> {
-    const { deploymentId, project, function: functionName, sourceDigest, template, settings } = command;
+    const { deploymentId, project, function: functionName, ...input } = command;
     return {
       done: { deploymentId },
       write: (tx) =>
@@ -23,7 +23,7 @@ export class DeployFunctionHandler {
           id: deploymentId,
           project,
           functionName,
-          input: { sourceDigest, template, settings },
+          input,
         }),
     };
   }

@@ -27,23 +27,19 @@ export const deployFunction: Saga = {
   version: 1,
   success: 'live',
   steps(run: SagaRun): SagaStep[] {
-    const { settings, sourceDigest, template, previousRevision = null } = run.input;
+    const { settings, scale, sourceDigest, build, previousRevision = null, previousCalls } = run.input;
     const revision = run.revision;
-    if (!settings || !sourceDigest || !revision)
+    if (!settings || !scale || !sourceDigest || !build || !revision)
       throw new CestxError('internal', `Deployment ${run.id} has no settings.`);
     const where = { project: run.project, function: run.functionName };
     const machineId = `${revision}-${run.id.slice(-6)}`;
     const traffic = [{ revision, percent: 100 }];
+    const calls = { timeout: settings.timeout, concurrency: settings.concurrency, scale };
     return [
       {
         name: 'build-source',
         timeout: 900 * second,
-        do: order(BuildSource, run.id, {
-          ...where,
-          buildId: run.id,
-          sourceDigest,
-          ...(template ? { template } : {}),
-        }),
+        do: order(BuildSource, run.id, { ...where, buildId: run.id, sourceDigest, build }),
         undo: order(DiscardBuild, run.id, { buildId: run.id }),
       },
       {
@@ -73,12 +69,12 @@ export const deployFunction: Saga = {
       {
         name: 'make-live',
         timeout: 60 * second,
-        do: order(ShiftTraffic, run.functionName, { ...where, traffic, timeout: settings.timeout }),
+        do: order(ShiftTraffic, run.functionName, { ...where, traffic, ...calls }),
         undo: order(RestoreTraffic, run.functionName, {
           ...where,
           revision,
           previous: previousRevision,
-          timeout: settings.timeout,
+          ...(previousCalls ?? calls),
         }),
         pivot: true,
       },

@@ -37,6 +37,7 @@ export class DeploymentStore {
         activeRun: null,
         host: null,
         template: null,
+        scale: null,
       })
       .orIgnore()
       .execute();
@@ -208,6 +209,7 @@ export class DeploymentStore {
         url: row.liveRevision ? urlOf(row.host) : null,
         state: run?.saga === 'remove-function' ? 'removing' : row.liveRevision ? 'live' : 'deploying',
         template: row.template,
+        scale: row.scale,
         createdAt: row.createdAt.toISOString(),
         updatedAt: row.updatedAt.toISOString(),
         lastDeploymentId: row.lastRun,

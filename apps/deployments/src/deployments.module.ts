@@ -4,6 +4,7 @@ import { defineRoom } from '#boot';
 
 import { AdvanceSagaWhenStepEndedListener } from './advance-saga-when-step-ended.listener.ts';
 import { DeployFunctionHandler } from './deploy-function.handler.ts';
+import { AddScale1764000000000 } from './add-scale.migration.ts';
 import { DeploymentStore } from './deployment.store.ts';
 import { deploymentsConfig } from './deployments.config.ts';
 import { Deployments1760000001000 } from './deployments.migration.ts';
@@ -30,5 +31,5 @@ export const deploymentsRoom = defineRoom({
   module: DeploymentsModule,
   config: deploymentsConfig,
   entities: [FunctionRow, RevisionRow, SagaRun],
-  migrations: [Deployments1760000001000],
+  migrations: [Deployments1760000001000, AddScale1764000000000],
 });

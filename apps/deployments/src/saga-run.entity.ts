@@ -1,6 +1,6 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, VersionColumn } from 'typeorm';
 
-import type { Artifact, Deployment, Settings } from '#contracts';
+import type { Artifact, BuildSettings, Deployment, ScaleSettings, Settings } from '#contracts';
 
 export type RunState = Deployment['state'];
 export type RunStep = Deployment['steps'][number];
@@ -9,10 +9,12 @@ export type RunError = NonNullable<Deployment['error']>;
 /** What a run was asked for. */
 export interface RunInput {
   sourceDigest?: string | undefined;
-  template?: string | undefined;
+  build?: BuildSettings | undefined;
   settings?: Settings | undefined;
-  /** The revision that was live when the run began. */
+  scale?: ScaleSettings | undefined;
+  /** The revision that was live when the run began, and how its calls were treated. */
   previousRevision?: string | null;
+  previousCalls?: { timeout: number; concurrency: number; scale: ScaleSettings } | undefined;
   /** Builds a removal has to discard. */
   buildIds?: string[];
 }

@@ -13,7 +13,7 @@ export class ListMachinesQuery {
   async answer(request: RequestOf<typeof ListMachines>): Promise<ResponseOf<typeof ListMachines>> {
     const rows = await this.machines.list(request);
     return {
-      items: rows.map(({ id, project, function: name, revision, driver, state, address, createdAt }) => ({
+      items: rows.map(({ id, project, function: name, revision, driver, state, address, ...row }) => ({
         id,
         project,
         function: name,
@@ -21,7 +21,10 @@ export class ListMachinesQuery {
         driver,
         state,
         address,
-        createdAt: createdAt.toISOString(),
+        createdAt: row.createdAt.toISOString(),
+        since: (row.runningSince ?? row.createdAt).toISOString(),
+        reason: null,
+        expiresAt: null,
       })),
     };
   }

@@ -16,6 +16,7 @@ import {
   type FeedLine,
   type PayloadOf,
   type StartMachine,
+  defaultResources,
 } from '#contracts';
 import { connectNats, ensureStreams, Feeds, KeyValues, Messenger, Publisher } from '#messaging';
 import { baseImage, type TestServers } from '#testing';
@@ -99,7 +100,7 @@ export class RoomSurroundings {
       artifact: await this.#artifactOf(program),
       settings: {
         env: {},
-        resources: { cpu: 1, memory: 128 * 1024 ** 2, pids: 64 },
+        resources: { ...defaultResources, cpu: 1, memory: 128 * 1024 ** 2, pids: 64 },
         concurrency: 3,
         timeout: 30_000,
         health: { startup: more.startup ?? 15_000, ...(more.path ? { path: more.path } : {}) },

@@ -1,7 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 
 import { ROOM_CONFIG } from '#boot';
-import { RegisterRoute, type PayloadOf } from '#contracts';
+import { defaultScale, RegisterRoute, type PayloadOf } from '#contracts';
 import { HandleCommand, type Outcome } from '#messaging';
 
 import { hostName } from './host-name.ts';
@@ -43,6 +43,8 @@ export class RegisterRouteHandler {
           host,
           traffic: [],
           timeout: defaultTimeout,
+          concurrency: 0,
+          scale: defaultScale,
           createdBy: deploymentId,
         });
       },

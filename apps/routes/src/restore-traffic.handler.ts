@@ -12,7 +12,7 @@ export class RestoreTrafficHandler {
 
   @HandleCommand(RestoreTraffic)
   async handle(command: PayloadOf<typeof RestoreTraffic>): Promise<Outcome<typeof RestoreTraffic>> {
-    const { revision, previous, timeout } = command;
+    const { revision, previous, timeout, concurrency, scale } = command;
     return {
       done: {},
       write: async (tx) => {
@@ -20,7 +20,7 @@ export class RestoreTrafficHandler {
         // The shift may never have happened, or a later one may have replaced it: then there is nothing to give back.
         if (!present?.traffic.some((share) => share.revision === revision)) return;
         const traffic = previous === null ? [] : [{ revision: previous, percent: 100 }];
-        await this.routes.save(tx, { ...present, traffic, timeout });
+        await this.routes.save(tx, { ...present, traffic, timeout, concurrency, scale });
       },
     };
   }

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { Traffic } from '#contracts';
+import type { ScaleSettings, Traffic } from '#contracts';
 
 /** A function's hostname and where its calls go. */
 @Entity('route')
@@ -21,6 +21,13 @@ export class RouteRow {
   /** Milliseconds a call may take. */
   @Column({ type: 'double precision' })
   timeout!: number;
+
+  /** Calls one machine takes at a time; 0 is without a limit. */
+  @Column({ type: 'double precision' })
+  concurrency!: number;
+
+  @Column({ type: 'jsonb' })
+  scale!: ScaleSettings;
 
   /** The deployment that registered it. */
   @Column({ name: 'created_by', type: 'text' })

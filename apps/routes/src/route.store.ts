@@ -86,6 +86,6 @@ export function entryKey(key: RouteKey): string {
 }
 
 export function entryOf(row: RouteRow): RouteEntry {
-  const { project, host, traffic, timeout } = row;
-  return { project, function: row.function, host, traffic, timeout };
+  const { createdBy: _, ...entry } = row;
+  return entry;
 }

@@ -12,6 +12,7 @@ import {
   RestoreTraffic,
   ShiftTraffic,
   WithdrawRoute,
+  defaultScale,
   routeEntrySchema,
   routesBucket,
   type CommandType,
@@ -104,6 +105,7 @@ async function resolve4(name: string, port = dnsPort): Promise<string[] | string
 }
 
 const cart = { project: 'shop', function: 'cart' };
+const limits = { timeout: 5000, concurrency: 0, scale: defaultScale };
 const half = (revision: string) => ({ revision, percent: 50 });
 const all = (revision: string) => [{ revision, percent: 100 }];
 
@@ -122,7 +124,7 @@ describe('the routes room', () => {
 
   it('registers a route once, keeps its traffic, and remembers who made it', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
-    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 });
+    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), ...limits });
     expect(await order(RegisterRoute, { ...cart, deploymentId: 'd1' })).toMatchObject({ created: true });
     expect(await order(RegisterRoute, { ...cart, deploymentId: 'd2' })).toMatchObject({ created: false });
     expect((await messenger.ask(ListRoutes, {})).items[0]?.traffic).toEqual(all('cart-v1'));
@@ -141,16 +143,18 @@ describe('the routes room', () => {
 
   it('shifts traffic, tells what was before, and gives it back', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
-    expect(await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 })).toEqual({
+    expect(await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), ...limits })).toEqual({
       previous: [],
     });
-    expect(await order(ShiftTraffic, { ...cart, traffic: all('cart-v2'), timeout: 7000 })).toEqual({
-      previous: all('cart-v1'),
-    });
+    expect(await order(ShiftTraffic, { ...cart, traffic: all('cart-v2'), ...limits, timeout: 7000 })).toEqual(
+      {
+        previous: all('cart-v1'),
+      },
+    );
     await eventually(() => entries.get('shop.cart')?.timeout === 7000);
     expect(entries.get('shop.cart')?.traffic).toEqual(all('cart-v2'));
 
-    const restore = { ...cart, revision: 'cart-v2', previous: 'cart-v1', timeout: 5000 };
+    const restore = { ...cart, revision: 'cart-v2', previous: 'cart-v1', ...limits };
     expect(await order(RestoreTraffic, restore)).toEqual({});
     await eventually(() => entries.get('shop.cart')?.timeout === 5000);
     expect(entries.get('shop.cart')?.traffic).toEqual(all('cart-v1'));
@@ -158,8 +162,8 @@ describe('the routes room', () => {
 
   it('leaves the traffic alone when the shift that is undone never happened', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
-    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 });
-    const restore = { ...cart, revision: 'cart-v2', previous: null, timeout: 5000 };
+    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), ...limits });
+    const restore = { ...cart, revision: 'cart-v2', previous: null, ...limits };
     expect(await order(RestoreTraffic, restore)).toEqual({});
     expect((await messenger.ask(ListRoutes, {})).items[0]?.traffic).toEqual(all('cart-v1'));
     expect(await order(RestoreTraffic, { ...restore, function: 'nobody' })).toEqual({});
@@ -167,8 +171,8 @@ describe('the routes room', () => {
 
   it('takes a first revision out of traffic and keeps the host until it is withdrawn', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
-    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 });
-    await order(RestoreTraffic, { ...cart, revision: 'cart-v1', previous: null, timeout: 5000 });
+    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), ...limits });
+    await order(RestoreTraffic, { ...cart, revision: 'cart-v1', previous: null, ...limits });
     await eventually(() => entries.get('shop.cart')?.traffic.length === 0);
     expect(await resolve4('cart.shop.localhost')).toEqual(['127.0.0.1']);
   });
@@ -176,7 +180,7 @@ describe('the routes room', () => {
   it('refuses traffic that is not whole, or that has no route', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
     const shift = (traffic: PayloadOf<typeof ShiftTraffic>['traffic']) =>
-      order(ShiftTraffic, { ...cart, traffic, timeout: 5000 });
+      order(ShiftTraffic, { ...cart, traffic, ...limits });
     expect(await shift([half('cart-v1')])).toMatchObject({ code: 'bad-request' });
     expect(await shift([half('cart-v1'), half('cart-v1')])).toMatchObject({ code: 'bad-request' });
     expect(await shift([half('cart-v1'), half('cart-v2')])).toEqual({ previous: [] });
@@ -185,7 +189,7 @@ describe('the routes room', () => {
         project: 'shop',
         function: 'nobody',
         traffic: all('nobody-v1'),
-        timeout: 1,
+        ...limits,
       }),
     ).toMatchObject({ code: 'not-found' });
   });
@@ -193,13 +197,13 @@ describe('the routes room', () => {
   it('does a command that comes twice once', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
     const messageId = randomUUID();
-    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 }, messageId);
-    await order(ShiftTraffic, { ...cart, traffic: all('cart-v2'), timeout: 5000 });
+    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), ...limits }, messageId);
+    await order(ShiftTraffic, { ...cart, traffic: all('cart-v2'), ...limits });
     // Past the broker's own memory of message ids, the inbox has to know it: the same id on another subject gets through.
     const publisher = new Publisher(connection);
     await publisher.publish(
       `cestx.command.routes.shift-traffic.${randomUUID()}`,
-      JSON.stringify({ ...cart, traffic: all('cart-v1'), timeout: 5000 }),
+      JSON.stringify({ ...cart, traffic: all('cart-v1'), ...limits }),
       { headers: { 'Nats-Msg-Id': messageId, 'cestx-version': '1' } },
     );
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
@@ -238,7 +242,7 @@ describe('the routes room', () => {
         project: 'default',
         function: name,
         traffic: all(`${name}-v2`),
-        timeout: 5000,
+        ...limits,
       });
     }
     const right = await eventually(() => {
@@ -285,7 +289,7 @@ describe('the routes room', () => {
 
   it('moves its routes along when the domain changes', async () => {
     await order(RegisterRoute, { ...cart, deploymentId: 'd1' });
-    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), timeout: 5000 });
+    await order(ShiftTraffic, { ...cart, traffic: all('cart-v1'), ...limits });
     await stopAll();
     await start({ CESTX_DOMAIN: 'fn.example.com', CESTX_DNS_ADDRESS: '192.0.2.7' });
     expect(await resolve4('cart.shop.fn.example.com')).toEqual(['192.0.2.7']);

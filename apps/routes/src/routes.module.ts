@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 
 import { defineRoom } from '#boot';
 
+import { AddScale1764000000000 } from './add-scale.migration.ts';
 import { CreateRoute1763700000000 } from './create-route.migration.ts';
 import { ListRoutesQuery } from './list-routes.query.ts';
 import { MendEntriesLoop } from './mend-entries.loop.ts';
@@ -31,5 +32,5 @@ export const routesRoom = defineRoom({
   module: RoutesModule,
   config: routesConfig,
   entities: [RouteRow],
-  migrations: [CreateRoute1763700000000],
+  migrations: [CreateRoute1763700000000, AddScale1764000000000],
 });

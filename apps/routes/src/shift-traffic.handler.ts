@@ -11,7 +11,7 @@ export class ShiftTrafficHandler {
 
   @HandleCommand(ShiftTraffic)
   async handle(command: PayloadOf<typeof ShiftTraffic>): Promise<Outcome<typeof ShiftTraffic>> {
-    const { traffic, timeout } = command;
+    const { traffic, timeout, concurrency, scale } = command;
     refuseUnlessWhole(traffic);
     if (!(await this.routes.find(command))) {
       throw new CestxError('not-found', `${command.function} has no route to send traffic to.`);
@@ -24,7 +24,7 @@ export class ShiftTrafficHandler {
         // Withdrawn since it was looked for; the next try finds that out above.
         if (!present) throw new CestxError('conflict', 'The route was withdrawn.', { retryable: true });
         done.previous = present.traffic;
-        await this.routes.save(tx, { ...present, traffic, timeout });
+        await this.routes.save(tx, { ...present, traffic, timeout, concurrency, scale });
       },
     };
   }

@@ -89,7 +89,7 @@ export class BuildSourceHandler {
 
   async #make(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Built> {
     const source = await inSpan('build read source', {}, () => this.#readSource(command.sourceDigest));
-    const { template, reason } = chooseTemplate(source, command.template);
+    const { template, reason } = chooseTemplate(source, command.build.template);
     log.write(`Template ${template}: ${reason}.`);
     const content = { project: command.project, sourceDigest: command.sourceDigest, driver: builder.driver };
     for (const artifact of await this.builds.findBuilt(content, template)) {

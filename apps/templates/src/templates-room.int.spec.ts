@@ -122,7 +122,13 @@ async function order<C extends CommandType>(command: C, id: string, payload: Pay
 }
 
 const build = (buildId: string, sourceDigest: string) =>
-  order(BuildSource, buildId, { buildId, project: 'default', function: 'hello', sourceDigest });
+  order(BuildSource, buildId, {
+    buildId,
+    project: 'default',
+    function: 'hello',
+    sourceDigest,
+    build: { args: {} },
+  });
 const discard = (buildId: string) => order(DiscardBuild, buildId, { buildId });
 
 async function built(buildId: string, digest: string): Promise<Extract<Artifact, { kind: 'directory' }>> {

@@ -20,7 +20,7 @@ export type Accepted = {
 export type Deployment = {
   id: string;
   project: string;
-  kind: 'deploy' | 'remove';
+  kind: 'deploy' | 'remove' | 'scale';
   function: string;
   revision: string | null;
   state: 'pending' | 'running' | 'live' | 'removed' | 'undoing' | 'failed';
@@ -44,6 +44,9 @@ export type DeploymentError = {
     | 'busy'
     | 'build-failed'
     | 'start-failed'
+    | 'no-capacity'
+    | 'over-quota'
+    | 'wait-timeout'
     | 'expired'
     | 'undone'
     | 'timed-out'
@@ -66,6 +69,18 @@ export type FunctionDescription = {
   url: string | null;
   state: 'deploying' | 'live' | 'removing';
   template: string | null;
+  scale: {
+    min: number;
+    max: number;
+    metric: 'concurrency';
+    target?: number | undefined;
+    window: number;
+    steps?: { from: number; machines: number }[] | undefined;
+    freezeAfter: number;
+    stopAfter: number;
+    removeAfter: number;
+    expiresAfter?: number | undefined;
+  } | null;
   createdAt: string;
   updatedAt: string;
   lastDeploymentId: string;
@@ -94,6 +109,9 @@ export type Machine = {
   state: 'creating' | 'starting' | 'running' | 'frozen' | 'stopped' | 'failed' | 'removed';
   address: string | null;
   createdAt: string;
+  since: string;
+  reason: string | null;
+  expiresAt: string | null;
 };
 
 export type MachineList = { items: Machine[]; nextCursor: string | null };
@@ -122,7 +140,7 @@ export type RevisionDescription = {
 export type RevisionList = { items: RevisionDescription[]; nextCursor: string | null };
 
 export type RoomHealth = {
-  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs';
+  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs' | 'scaler';
   ready: boolean;
   checks: { name: string; ok: boolean; detail?: string | undefined }[];
 };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { errorCodeSchema, failureSchema } from './errors.ts';
-import { settingsSchema } from './manifest.ts';
+import { buildSettingsSchema, scaleChangeSchema, scaleSettingsSchema, settingsSchema } from './manifest.ts';
 import { command, event, query } from './message.ts';
 import { digestSchema, idSchema, labelSchema, revisionSchema, timeSchema } from './names.ts';
 
@@ -21,7 +21,7 @@ export const stepSchema = z.object({
 export const deploymentSchema = z.object({
   id: idSchema,
   project: labelSchema,
-  kind: z.enum(['deploy', 'remove']),
+  kind: z.enum(['deploy', 'remove', 'scale']),
   function: labelSchema,
   revision: revisionSchema.nullable(),
   /** `live` ends a deploy, `removed` a removal, `failed` either, after everything was undone. */
@@ -49,8 +49,9 @@ export const DeployFunction = command(
     project: labelSchema,
     function: labelSchema,
     sourceDigest: digestSchema,
-    template: labelSchema.optional(),
+    build: buildSettingsSchema,
     settings: settingsSchema,
+    scale: scaleSettingsSchema,
   }),
   { done: DeploymentQueued, failed: DeploymentRefused },
 );
@@ -59,6 +60,26 @@ export const RemoveFunction = command(
   'deployments',
   'RemoveFunction',
   z.object({ deploymentId: idSchema, project: labelSchema, function: labelSchema }),
+  { done: DeploymentQueued, failed: DeploymentRefused },
+);
+
+/** Changes how a live function scales and rests, without a new revision. Runs in the same line as its deployments. */
+export const ChangeScale = command(
+  'deployments',
+  'ChangeScale',
+  z.object({
+    deploymentId: idSchema,
+    project: labelSchema,
+    function: labelSchema,
+    change: scaleChangeSchema,
+  }),
+  { done: DeploymentQueued, failed: DeploymentRefused },
+);
+/** Ends a deployment that is not live yet as if its step had failed: what it did is undone. One that has ended is left alone. */
+export const CancelDeployment = command(
+  'deployments',
+  'CancelDeployment',
+  z.object({ deploymentId: idSchema }),
   { done: DeploymentQueued, failed: DeploymentRefused },
 );
 
@@ -72,6 +93,7 @@ export const functionSchema = z.object({
   url: z.string().nullable(),
   state: z.enum(['deploying', 'live', 'removing']),
   template: z.string().nullable(),
+  scale: scaleSettingsSchema.nullable(),
   createdAt: timeSchema,
   updatedAt: timeSchema,
   lastDeploymentId: idSchema,

@@ -71,13 +71,19 @@ export {
   type Machine,
 } from './machines.ts';
 export {
+  defaultResources,
+  defaultScale,
   durationSchema,
   manifestSchema,
   parseManifest,
+  buildSettingsSchema,
+  scaleSettingsSchema,
   settingsSchema,
   sizeSchema,
   substitute,
+  type BuildSettings,
   type Manifest,
+  type ScaleSettings,
   type Settings,
 } from './manifest.ts';
 export {

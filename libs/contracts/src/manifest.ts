@@ -42,7 +42,54 @@ const resourcesSchema = z.strictObject({
     .refine((bytes) => bytes >= 16 * 1024 ** 2, 'must be at least 16Mi')
     .default(256 * 1024 ** 2),
   pids: z.number().int().min(8).max(4096).default(128),
+  /** Open files of one process. */
+  files: z.number().int().min(64).max(1_048_576).default(8192),
+  /** Bytes of `/tmp`, which lies in memory and counts against it. */
+  tmp: sizeSchema.default(64 * 1024 ** 2),
+  /** Bytes of output kept beside the machine until it is read. */
+  logs: sizeSchema.default(16 * 1024 ** 2),
+  /** False: it can be called, but calls nobody. */
+  network: z.boolean().default(true),
 });
+
+export const runtimeNames = ['runc', 'crun', 'runsc', 'sysbox-runc'] as const;
+
+const stepsSchema = z
+  .array(z.strictObject({ from: z.number().min(0), machines: z.number().int().min(0).max(1000) }))
+  .min(1);
+
+const scaleFields = z.strictObject({
+  min: z.number().int().min(0).max(1000),
+  max: z.number().int().min(1).max(1000),
+  metric: z.enum(['concurrency']),
+  /** Calls one machine should have in flight on average; without it 70 % of `concurrency`, or 50 when that has no limit. */
+  target: z.number().min(0.01).max(10_000),
+  /** The time calls are averaged over; a tenth of it is the panic window. */
+  window: durationSchema.refine((ms) => ms >= 6000 && ms <= 3_600_000, 'must be between 6s and 1h'),
+  /** Instead of `target`: the machines of the highest `from` that is reached. */
+  steps: stepsSchema,
+  /** How long an idle machine stays in each tier, each counted from its last call: running, frozen, stopped, then gone. */
+  freezeAfter: durationSchema,
+  stopAfter: durationSchema,
+  removeAfter: durationSchema,
+  /** A machine this old is replaced or, when nobody needs it, removed; for environments that must not outlive a test. */
+  expiresAfter: durationSchema,
+});
+
+const scaleSchema = scaleFields
+  .extend({
+    min: scaleFields.shape.min.default(0),
+    max: scaleFields.shape.max.default(20),
+    metric: scaleFields.shape.metric.default('concurrency'),
+    target: scaleFields.shape.target.optional(),
+    window: scaleFields.shape.window.default(60_000),
+    steps: scaleFields.shape.steps.optional(),
+    freezeAfter: scaleFields.shape.freezeAfter.default(30_000),
+    stopAfter: scaleFields.shape.stopAfter.default(300_000),
+    removeAfter: scaleFields.shape.removeAfter.default(3_600_000),
+    expiresAfter: scaleFields.shape.expiresAfter.optional(),
+  })
+  .refine(({ min, max }) => min <= max, { message: 'must not be smaller than min', path: ['max'] });
 
 const healthSchema = z.strictObject({
   /** HTTP path that answers 2xx when the program can serve; without it a TCP connect is enough. */
@@ -53,10 +100,26 @@ const healthSchema = z.strictObject({
   startup: durationSchema.default(30_000),
 });
 
+const buildSchema = z.strictObject({
+  /** Arguments the template declares. */
+  args: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+      z.union([z.string(), z.number(), z.boolean()]).transform(String),
+    )
+    .default({}),
+});
+
 /** `function.yaml`; durations become milliseconds, sizes bytes. Every default of a function is written here. */
 export const manifestSchema = z.strictObject({
   name: labelSchema,
   template: labelSchema.optional(),
+  /** The function to call, for sources written against a Functions Framework. */
+  handler: z.string().min(1).max(200).optional(),
+  /** The image to run, for `template: image`. */
+  image: z.string().min(1).max(500).optional(),
+  build: buildSchema.prefault({}),
+  runtime: z.enum(runtimeNames).optional(),
   env: environmentSchema.default({}),
   resources: resourcesSchema.prefault({}),
   /** Calls one machine takes at a time; 0 is without a limit. */
@@ -64,14 +127,58 @@ export const manifestSchema = z.strictObject({
   timeout: durationSchema
     .refine((ms) => ms >= 1 && ms <= 3_600_000, 'must be between 1ms and 1h')
     .default(30_000),
+  scale: scaleSchema.prefault({}),
   health: healthSchema.prefault({}),
 });
 export type Manifest = z.output<typeof manifestSchema>;
 
-/** The settings of a manifest after parsing; what travels in messages. */
+/** The limits of a machine whose manifest names none. */
+export const defaultResources = resourcesSchema.parse({});
+
+/** What of a manifest decides how many machines there are and how they rest; milliseconds. Not part of a revision: it can change any time. */
+export const scaleSettingsSchema = z.object({
+  min: z.number(),
+  max: z.number(),
+  metric: z.enum(['concurrency']),
+  target: z.number().optional(),
+  window: z.number(),
+  steps: z.array(z.object({ from: z.number(), machines: z.number() })).optional(),
+  freezeAfter: z.number(),
+  stopAfter: z.number(),
+  removeAfter: z.number(),
+  expiresAfter: z.number().optional(),
+});
+export type ScaleSettings = z.output<typeof scaleSettingsSchema>;
+
+/** The scale of a function that says nothing of it. */
+export const defaultScale: ScaleSettings = scaleSettingsSchema.parse(scaleSchema.parse({}));
+
+/** A change of some settings of `scale`; the rest stays. */
+export const scaleChangeSchema = scaleFields.partial();
+export type ScaleChange = z.output<typeof scaleChangeSchema>;
+
+/** What the build of a revision takes from its manifest. */
+export const buildSettingsSchema = z.object({
+  template: labelSchema.optional(),
+  handler: z.string().optional(),
+  image: z.string().optional(),
+  args: z.record(z.string(), z.string()).default({}),
+});
+export type BuildSettings = z.output<typeof buildSettingsSchema>;
+
+/** The settings of a manifest after parsing that a machine is made with; what travels in messages. */
 export const settingsSchema = z.object({
   env: z.record(z.string(), z.string()),
-  resources: z.object({ cpu: z.number(), memory: z.number(), pids: z.number() }),
+  resources: z.object({
+    cpu: z.number(),
+    memory: z.number(),
+    pids: z.number(),
+    files: z.number(),
+    tmp: z.number(),
+    logs: z.number(),
+    network: z.boolean(),
+  }),
+  runtime: z.enum(runtimeNames).optional(),
   concurrency: z.number(),
   timeout: z.number(),
   health: z.object({ path: z.string().optional(), startup: z.number() }),
@@ -126,7 +233,12 @@ function describeIssue(issue: Issue): string {
 }
 
 function knownKeys(path: readonly PropertyKey[]): string[] {
-  const nested: Record<string, z.ZodObject> = { resources: resourcesSchema, health: healthSchema };
+  const nested: Record<string, z.ZodObject> = {
+    resources: resourcesSchema,
+    health: healthSchema,
+    scale: scaleSchema,
+    build: buildSchema,
+  };
   const schema = path.length === 0 ? manifestSchema : nested[String(path[0])];
   return schema ? Object.keys(schema.shape) : [];
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 /** The rooms of the house. A room's name is also its database, its role and a token of its subjects. */
-export const rooms = ['gateway', 'deployments', 'templates', 'machines', 'routes', 'logs'] as const;
+export const rooms = ['gateway', 'deployments', 'templates', 'machines', 'routes', 'logs', 'scaler'] as const;
 export type Room = (typeof rooms)[number];
 
 /** Something that has happened; the room is the one that says so. */
@@ -74,6 +74,11 @@ export function subjectOf(type: MessageType, id = '*'): string {
 /** The subject a machine's or a build's lines travel on; `source` is a machine id or `build-<id>`. */
 export function logSubject(project: string, functionName: string, source = '*'): string {
   return `cestx.feed.logs.${project}.${functionName}.${source}`;
+}
+
+/** The subject samples of a machine's use travel on. */
+export function statsSubject(project: string, functionName: string, machine = '*'): string {
+  return `cestx.feed.stats.${project}.${functionName}.${machine}`;
 }
 
 /** The subject finished spans of one trace travel on. */

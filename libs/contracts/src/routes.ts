@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { failureSchema } from './errors.ts';
+import { scaleSettingsSchema } from './manifest.ts';
 import { command, event, query } from './message.ts';
 import { idSchema, labelSchema, revisionSchema } from './names.ts';
 
@@ -8,6 +9,15 @@ export const trafficSchema = z.array(
   z.object({ revision: revisionSchema, percent: z.number().min(0).max(100) }),
 );
 export type Traffic = z.output<typeof trafficSchema>;
+
+/** How calls of a function are treated, whichever revision they go to. */
+export const callSettings = {
+  /** Milliseconds a call may take. */
+  timeout: z.number(),
+  /** Calls one machine takes at a time; 0 is without a limit. */
+  concurrency: z.number(),
+  scale: scaleSettingsSchema,
+};
 
 const routeKey = { project: labelSchema, function: labelSchema };
 export const routeSchema = z.object({
@@ -47,7 +57,7 @@ export const TrafficShiftFailed = event('routes', 'TrafficShiftFailed', failureS
 export const ShiftTraffic = command(
   'routes',
   'ShiftTraffic',
-  z.object({ ...routeKey, traffic: trafficSchema, timeout: z.number() }),
+  z.object({ ...routeKey, traffic: trafficSchema, ...callSettings }),
   {
     done: TrafficShifted,
     failed: TrafficShiftFailed,
@@ -64,7 +74,7 @@ export const RestoreTraffic = command(
     ...routeKey,
     revision: revisionSchema,
     previous: revisionSchema.nullable(),
-    timeout: z.number(),
+    ...callSettings,
   }),
   { done: TrafficRestored, failed: TrafficRestoreFailed },
 );

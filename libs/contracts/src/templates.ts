@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { failureSchema } from './errors.ts';
+import { buildSettingsSchema } from './manifest.ts';
 import { command, event, query } from './message.ts';
 import { digestSchema, idSchema, labelSchema } from './names.ts';
 
@@ -28,8 +29,8 @@ export const BuildSource = command(
     project: labelSchema,
     function: labelSchema,
     sourceDigest: digestSchema,
-    /** Guessed from the source when left out. */
-    template: labelSchema.optional(),
+    /** Its template is guessed from the source when left out. */
+    build: buildSettingsSchema,
   }),
   { done: SourceBuilt, failed: SourceBuildFailed },
 );

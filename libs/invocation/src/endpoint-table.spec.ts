@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Endpoint, RouteEntry } from '#contracts';
+import { defaultScale, type Endpoint, type RouteEntry } from '#contracts';
 
 import { EndpointTable, type Slot } from './endpoint-table.ts';
 
@@ -10,6 +10,8 @@ const route: RouteEntry = {
   host: 'a.localhost',
   traffic: [],
   timeout: 1000,
+  concurrency: 0,
+  scale: defaultScale,
 };
 const endpoint: Endpoint = {
   machine: 'm1',

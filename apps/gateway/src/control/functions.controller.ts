@@ -10,6 +10,8 @@ import {
   ListFunctions,
   ListRevisions,
   RemoveFunction,
+  buildSettingsSchema,
+  scaleSettingsSchema,
   settingsSchema,
 } from '#contracts';
 import { Messenger, Objects } from '#messaging';
@@ -50,8 +52,9 @@ export class FunctionsController {
       project: query.project,
       function: manifest.name,
       sourceDigest,
-      ...(manifest.template ? { template: manifest.template } : {}),
+      build: buildSettingsSchema.parse({ ...manifest, ...manifest.build }),
       settings: settingsSchema.parse(manifest),
+      scale: scaleSettingsSchema.parse(manifest.scale),
     });
     return accepted(deploymentId, manifest.name, request);
   }

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 
+import { defaultResources } from '#contracts';
+
 import type { MachineSpec } from '../machine.driver.ts';
 import { containerOptions, userFor } from './container-options.ts';
 
@@ -9,7 +11,7 @@ const spec: MachineSpec = {
   function: 'echo',
   revision: 'echo-v1',
   artifact: { kind: 'image', image: `sha256:${'a'.repeat(64)}` },
-  resources: { cpu: 0.5, memory: 64 * 1024 ** 2, pids: 64 },
+  resources: { ...defaultResources, cpu: 0.5, memory: 64 * 1024 ** 2, pids: 64 },
   environment: { GREETING: 'Hello=you', PORT: '1' },
 };
 

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { baseImage, dockerAvailable, eventually } from '#testing';
 
+import { defaultResources } from '#contracts';
+
 import { connectToEngine, DockerDriver } from './docker.driver.ts';
 import { describeMachineDriver } from './machine-driver.suite.ts';
 
@@ -72,7 +74,7 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
         function: 'locks',
         revision: 'locks-v1',
         artifact: { kind: 'image', image },
-        resources: { cpu: 0.5, memory: 64 * 1024 ** 2, pids: 32 },
+        resources: { ...defaultResources, cpu: 0.5, memory: 64 * 1024 ** 2, pids: 32 },
         environment: {},
       });
       await driver.start(id);

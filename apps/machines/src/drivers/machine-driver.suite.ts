@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import type { Artifact } from '#contracts';
+import { defaultResources, type Artifact } from '#contracts';
 import { eventually } from '#testing';
 import { maxLineBytes, type MachineDriver, type MachineLine, type MachineSpec } from '../machine.driver.ts';
 
@@ -57,7 +57,7 @@ export function describeMachineDriver(name: string, under: DriverUnderTest, skip
         function: 'echo',
         revision: 'echo-v1',
         artifact,
-        resources: { cpu: 1, memory: 128 * 1024 ** 2, pids: 64 },
+        resources: { ...defaultResources, cpu: 1, memory: 128 * 1024 ** 2, pids: 64 },
         environment: { GREETING: 'Hello', CESTX_MACHINE: 'set below' },
         ...more,
       };
@@ -249,7 +249,9 @@ export function describeMachineDriver(name: string, under: DriverUnderTest, skip
       const greedy = await under.artifactOf(
         `const kept = []; setInterval(() => kept.push(Buffer.alloc(16 * 1024 * 1024, 1)), 5);`,
       );
-      const id = await started(greedy, { resources: { cpu: 1, memory: 64 * 1024 ** 2, pids: 64 } });
+      const id = await started(greedy, {
+        resources: { ...defaultResources, cpu: 1, memory: 64 * 1024 ** 2, pids: 64 },
+      });
       expect((await exited(id)).reason).toBe('was killed for using more than its 64 MiB of memory');
     });
 
@@ -264,7 +266,9 @@ export function describeMachineDriver(name: string, under: DriverUnderTest, skip
         }
         setTimeout(() => { console.log(JSON.stringify({ started, refused })); process.exit(0); }, 2000);
       `);
-      const id = await started(forking, { resources: { cpu: 1, memory: 128 * 1024 ** 2, pids: 32 } });
+      const id = await started(forking, {
+        resources: { ...defaultResources, cpu: 1, memory: 128 * 1024 ** 2, pids: 32 },
+      });
       await exited(id);
       const said = texts(await linesOf(id)).join('\n');
       expect(said).toMatch(/"refused":[1-9]|EAGAIN|Resource temporarily unavailable|pthread_create/);
