@@ -17,6 +17,8 @@ export {
   type FunctionRecord,
 } from './deployments.ts';
 export {
+  activitySchema,
+  activitySubject,
   endpointSchema,
   endpointsBucket,
   inFlightRequestSchema,
@@ -24,6 +26,7 @@ export {
   inFlightSubject,
   routeEntrySchema,
   routesBucket,
+  type Activity,
   type Endpoint,
   type RouteEntry,
 } from './endpoints.ts';
@@ -93,6 +96,7 @@ export {
   logSubject,
   query,
   rooms,
+  statsSubject,
   subjectOf,
   traceSubject,
   type CommandType,

@@ -15,7 +15,7 @@ export interface FeedItem<T> {
 /** Messages pulled and handed on together. */
 const batchSize = 500;
 
-/** Lines and spans: many, short-lived, and read by filter. */
+/** Lines, spans and samples: many, short-lived, and read by filter. */
 export class Feeds {
   readonly #connection: NatsConnection;
   readonly #publisher: Publisher;
@@ -40,11 +40,18 @@ export class Feeds {
     return message ? schema.parse(message.json()) : null;
   }
 
-  /** Everything a filter matches now, oldest first. */
-  async read<T>(filter: string, schema: z.ZodType<T>): Promise<FeedItem<T>[]> {
+  /** Everything a filter matches now, oldest first; with `since` only what was stored from then on. */
+  async read<T>(
+    filter: string,
+    schema: z.ZodType<T>,
+    options: { since?: Date | undefined } = {},
+  ): Promise<FeedItem<T>[]> {
+    const { since } = options;
     const consumer = await jetstream(this.#connection).consumers.get(streamOf(filter), {
       filter_subjects: filter,
-      deliver_policy: DeliverPolicy.All,
+      ...(since
+        ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: since.toISOString() }
+        : { deliver_policy: DeliverPolicy.All }),
       inactive_threshold: 10_000,
     });
     const items: FeedItem<T>[] = [];
@@ -125,7 +132,8 @@ export class Feeds {
 }
 
 function streamOf(filter: string): string {
-  return filter.startsWith('cestx.feed.traces.') ? streamNames.traces : streamNames.feeds;
+  if (filter.startsWith('cestx.feed.traces.')) return streamNames.traces;
+  return filter.startsWith('cestx.feed.stats.') ? streamNames.stats : streamNames.feeds;
 }
 
 function ignoreMissing(error: unknown): null {

@@ -286,4 +286,33 @@ describe('a feed', () => {
     });
     expect(got).toEqual(Array.from({ length: 700 }, (_, index) => index + 1));
   });
+
+  it('of samples is read from a time on', async () => {
+    const feeds = new Feeds(connection, publisher);
+    const schema = z.object({ n: z.number() });
+    const subject = 'cestx.feed.stats.default.feedtest.m1';
+    await feeds.publish(subject, { n: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const since = new Date();
+    await feeds.publish(subject, { n: 2 });
+    const read = async (from?: Date): Promise<number[]> =>
+      (await feeds.read(subject, schema, { since: from })).map((item) => item.value.n);
+    expect(await read()).toEqual([1, 2]);
+    expect(await read(since)).toEqual([2]);
+  });
+});
+
+it('what is told is heard by everybody who listens then, and by nobody after they stopped', async () => {
+  const schema = z.object({ n: z.number() });
+  const heard: number[] = [];
+  const stop = messenger.listen('cestx.activity.*', schema, ({ n }) => heard.push(n));
+  messenger.listen('cestx.activity.a', schema, ({ n }) => heard.push(n * 10));
+  await connection.flush();
+  messenger.tell('cestx.activity.a', { n: 1 });
+  messenger.tell('cestx.activity.a', { wrong: true });
+  await eventually(() => heard.length === 2);
+  stop();
+  messenger.tell('cestx.activity.a', { n: 2 });
+  await eventually(() => heard.length === 3);
+  expect(heard.toSorted((a, b) => a - b)).toEqual([1, 10, 20]);
 });

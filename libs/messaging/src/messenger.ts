@@ -120,6 +120,24 @@ export class Messenger {
     });
   }
 
+  /** Says `value` to whoever listens to `subject` at this moment; it is not kept, and may be lost with the link. */
+  tell(subject: string, value: object): void {
+    if (!this.#connection.isClosed() && !this.#connection.isDraining())
+      this.#connection.publish(subject, JSON.stringify(value));
+  }
+
+  /** Hears what is told on `subject` from now on; returns how to stop. What has another shape is left out. */
+  listen<T>(subject: string, schema: z.ZodType<T>, listener: (value: T) => void): () => void {
+    const subscription = this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error) return;
+        const parsed = schema.safeParse(parseJson(message.string()));
+        if (parsed.success) listener(parsed.data);
+      },
+    });
+    return () => subscription.unsubscribe();
+  }
+
   /** Hears an event from now on, as long as this process lives; returns how to stop. For screens, not for work. */
   subscribe<E extends EventType>(
     event: E,

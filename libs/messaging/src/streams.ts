@@ -19,10 +19,11 @@ export const streamNames = {
   events: 'EVENTS',
   feeds: 'FEEDS',
   traces: 'TRACES',
+  stats: 'STATS',
   dead: 'DEAD_LETTERS',
 } as const;
 
-/** Every stream of the platform. Limits keep a runaway from filling the disk; traces may lose what a killed broker held. */
+/** Every stream of the platform. Limits keep a runaway from filling the disk; traces and samples may lose what a killed broker held. */
 const streams: Stream[] = [
   {
     name: streamNames.commands,
@@ -55,6 +56,14 @@ const streams: Stream[] = [
     retention: RetentionPolicy.Limits,
     max_age: nanos(day),
     max_bytes: 128 * 1024 ** 2,
+    persist_mode: PersistMode.Async,
+  },
+  {
+    name: streamNames.stats,
+    subjects: ['cestx.feed.stats.>'],
+    retention: RetentionPolicy.Limits,
+    max_age: nanos(day),
+    max_bytes: 256 * 1024 ** 2,
     persist_mode: PersistMode.Async,
   },
   {
