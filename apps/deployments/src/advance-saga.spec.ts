@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { defaultResources, defaultScale } from '#contracts';
 
-import { begin, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
+import { begin, cancel, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
 import { deployFunction } from './deploy-function.saga.ts';
 import { removeFunction } from './remove-function.saga.ts';
 import { SagaRun } from './saga-run.entity.ts';
@@ -146,6 +146,36 @@ describe('the deploy saga', () => {
     expect(sent.at(-1)).toBe('DiscardBuild');
     expect(run.state).toBe('failed');
     expect(run.steps[1]?.error?.message).toContain('Could not be undone');
+  });
+});
+
+describe('a cancelled run', () => {
+  it('is undone from the step it is at', () => {
+    const run = newRun();
+    const [build] = begin(deployFunction, run, now);
+    commandEnded(deployFunction, run, build?.messageId ?? '', { ok: true }, now);
+    expect(cancel(deployFunction, run, now).map(({ command }) => command.name)).toEqual(['RemoveMachine']);
+    expect(run.state).toBe('undoing');
+    expect(run.error?.code).toBe('cancelled');
+  });
+
+  it('that has not begun does nothing at all', () => {
+    const run = newRun();
+    expect(cancel(deployFunction, run, now)).toEqual([]);
+    expect(run.state).toBe('failed');
+  });
+
+  it('is left alone when it is live, or on its way back already', () => {
+    const run = newRun();
+    play(run, ({ command }) => command.name === 'DrainMachines', forward.length);
+    expect(cancel(deployFunction, run, now)).toEqual([]);
+    expect(run.state).toBe('running');
+    const undoing = newRun();
+    const [build] = begin(deployFunction, undoing, now);
+    commandEnded(deployFunction, undoing, build?.messageId ?? '', { ok: false, failure }, now);
+    const waitingFor = undoing.waitingFor;
+    expect(cancel(deployFunction, undoing, now)).toEqual([]);
+    expect(undoing.waitingFor).toBe(waitingFor);
   });
 });
 

@@ -58,6 +58,16 @@ export function wake(saga: Saga, run: SagaRun, now: Date): Dispatch[] {
   return run.state === 'undoing' ? undoFailed(saga, run, failure, now) : stepFailed(saga, run, failure, now);
 }
 
+/** Somebody wants it no more. What is live, or on its way back already, is left alone. */
+export function cancel(saga: Saga, run: SagaRun, now: Date): Dispatch[] {
+  const failure: Failure = { code: 'cancelled', message: 'The deployment was cancelled.' };
+  if (run.state === 'pending') {
+    run.error = { step: 'waiting', code: failure.code, message: failure.message, lastLines: [] };
+    return end(run, 'failed');
+  }
+  return run.state === 'running' && !isBehindPivot(saga, run) ? stepFailed(saga, run, failure, now) : [];
+}
+
 export function isOver(run: SagaRun): boolean {
   return run.state === 'live' || run.state === 'removed' || run.state === 'failed';
 }

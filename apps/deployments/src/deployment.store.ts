@@ -2,11 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { In, LessThanOrEqual, MoreThan } from 'typeorm';
 
-import { CestxError, DeploymentChanged, type Deployment, type FunctionRecord } from '#contracts';
+import {
+  CestxError,
+  defaultScale,
+  DeploymentChanged,
+  type Deployment,
+  type FunctionRecord,
+} from '#contracts';
 import { Database, type Transaction } from '#storage';
 
 import { FunctionRow, RevisionRow } from './function.entity.ts';
-import { SagaRun } from './saga-run.entity.ts';
+import { SagaRun, type RunInput } from './saga-run.entity.ts';
 import type { Dispatch } from './advance-saga.ts';
 
 /** All that the deployments room keeps: functions, revisions and runs. */
@@ -144,6 +150,16 @@ export class DeploymentStore {
     });
   }
 
+  /** How calls of the live revision are treated. */
+  async liveCalls(tx: Transaction, row: FunctionRow): Promise<RunInput['previousCalls']> {
+    const { project, liveRevision: revision } = row;
+    if (revision === null) return undefined;
+    const live = await tx.manager.findOneBy(RevisionRow, { project, revision });
+    if (!live) return undefined;
+    const { timeout, concurrency } = live.settings;
+    return { timeout, concurrency, scale: row.scale ?? defaultScale };
+  }
+
   async buildIdsOf(tx: Transaction, project: string, functionName: string): Promise<string[]> {
     const rows = await tx.manager.find(RevisionRow, {
       where: { project, functionName },
@@ -232,6 +248,8 @@ function fromJson<E extends object>(tx: Transaction, entity: new () => E, json: 
   return made;
 }
 
+const kinds: Record<string, Deployment['kind']> = { 'remove-function': 'remove', 'change-scale': 'scale' };
+
 /** The room does not know on which port the gateway listens; the gateway completes the address. */
 function urlOf(host: string | null): string | null {
   return host ? `http://${host}` : null;
@@ -241,7 +259,7 @@ function toDeployment(run: SagaRun): Deployment {
   return {
     id: run.id,
     project: run.project,
-    kind: run.saga === 'remove-function' ? 'remove' : 'deploy',
+    kind: kinds[run.saga] ?? 'deploy',
     function: run.functionName,
     revision: run.revision,
     state: run.state,

@@ -3,6 +3,8 @@ import { Module } from '@nestjs/common';
 import { defineRoom } from '#boot';
 
 import { AdvanceSagaWhenStepEndedListener } from './advance-saga-when-step-ended.listener.ts';
+import { CancelDeploymentHandler } from './cancel-deployment.handler.ts';
+import { ChangeScaleHandler } from './change-scale.handler.ts';
 import { DeployFunctionHandler } from './deploy-function.handler.ts';
 import { AddScale1764000000000 } from './add-scale.migration.ts';
 import { DeploymentStore } from './deployment.store.ts';
@@ -19,6 +21,8 @@ import { WakeSagasLoop } from './wake-sagas.loop.ts';
   controllers: [
     DeployFunctionHandler,
     RemoveFunctionHandler,
+    ChangeScaleHandler,
+    CancelDeploymentHandler,
     AdvanceSagaWhenStepEndedListener,
     DeploymentsQuery,
   ],

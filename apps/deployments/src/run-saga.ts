@@ -5,7 +5,8 @@ import { BuildSource, CestxError, RegisterRoute, type PayloadOf } from '#contrac
 import type { CommandEnd } from '#messaging';
 import { traceHeaders, withRoom, type Transaction } from '#storage';
 
-import { begin, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
+import { begin, cancel, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
+import { changeScale } from './change-scale.saga.ts';
 import { deployFunction } from './deploy-function.saga.ts';
 import { DeploymentStore } from './deployment.store.ts';
 import type { FunctionRow } from './function.entity.ts';
@@ -14,7 +15,13 @@ import { SagaRun, type RunInput } from './saga-run.entity.ts';
 import type { Saga } from './saga.ts';
 
 /** Every version that a run may still be on. */
-const sagas: Saga[] = [deployFunction, removeFunction];
+const sagas = [deployFunction, removeFunction, changeScale];
+/** The version a new run begins on. */
+const current = {
+  'deploy-function': deployFunction,
+  'remove-function': removeFunction,
+  'change-scale': changeScale,
+} as const satisfies Record<string, Saga>;
 
 /** Moves runs under the lock of their function: what a run decides, sends and stores is one transaction. */
 @Injectable()
@@ -28,16 +35,15 @@ export class SagaRunner {
   /** Puts a new run in its function's line and starts it when nothing is before it. */
   async enqueue(
     tx: Transaction,
-    saga: 'deploy-function' | 'remove-function',
+    saga: keyof typeof current,
     order: { id: string; project: string; functionName: string; input: RunInput },
   ): Promise<void> {
     const row = await this.#store.ensureFunction(tx, order.project, order.functionName, order.id);
-    const definition = saga === 'deploy-function' ? deployFunction : removeFunction;
     const run = new SagaRun();
     Object.assign(run, {
       id: order.id,
       saga,
-      sagaVersion: definition.version,
+      sagaVersion: current[saga].version,
       project: order.project,
       functionName: order.functionName,
       revision: null,
@@ -78,6 +84,10 @@ export class SagaRunner {
     await this.#move(tx, runId, (saga, run) => wake(saga, run, new Date()));
   }
 
+  async cancel(tx: Transaction, runId: string): Promise<void> {
+    await this.#move(tx, runId, (saga, run) => cancel(saga, run, new Date()));
+  }
+
   async #move(
     tx: Transaction,
     runId: string,
@@ -98,7 +108,13 @@ export class SagaRunner {
     if (run.saga === 'deploy-function') {
       run.revision = `${row.name}-v${row.nextVersion}`;
       row.nextVersion += 1;
-      run.input = { ...run.input, previousRevision: row.liveRevision };
+      const previousCalls = await this.#store.liveCalls(tx, row);
+      run.input = { ...run.input, previousRevision: row.liveRevision, previousCalls };
+    } else if (run.saga === 'change-scale') {
+      const previousCalls = await this.#store.liveCalls(tx, row);
+      run.revision = row.liveRevision;
+      if (!previousCalls) return this.#refuse(tx, row, run);
+      run.input = { ...run.input, previousCalls, scale: { ...previousCalls.scale, ...run.input.change } };
     } else {
       run.input = { ...run.input, buildIds: await this.#store.buildIdsOf(tx, row.project, row.name) };
     }
@@ -107,12 +123,24 @@ export class SagaRunner {
     await this.#store.saveFunction(tx, row);
   }
 
+  /** What it is about went away while it waited in line. */
+  async #refuse(tx: Transaction, row: FunctionRow, run: SagaRun): Promise<void> {
+    const message = `${row.name} is not there any more.`;
+    run.state = 'failed';
+    run.error = { step: 'waiting', code: 'not-found', message, lastLines: [] };
+    await this.#store.saveRun(tx, run, []);
+    await this.#finish(tx, row, run);
+  }
+
   async #finish(tx: Transaction, row: FunctionRow, run: SagaRun): Promise<void> {
+    // A run that was cancelled in the line leaves the one under way alone.
+    if (row.activeRun !== run.id) return;
     row.activeRun = null;
     if (run.state === 'live') {
-      await this.#store.makeLive(tx, run);
+      if (run.saga === 'deploy-function') await this.#store.makeLive(tx, run);
       row.liveRevision = run.revision;
       row.template = run.results.template ?? row.template;
+      row.scale = run.input.scale ?? row.scale;
     }
     if (run.state === 'removed') {
       row.liveRevision = null;

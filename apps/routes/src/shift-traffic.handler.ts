@@ -13,6 +13,11 @@ export class ShiftTrafficHandler {
   async handle(command: PayloadOf<typeof ShiftTraffic>): Promise<Outcome<typeof ShiftTraffic>> {
     const { traffic, timeout, concurrency, scale } = command;
     refuseUnlessWhole(traffic);
+    if (scale.min > scale.max)
+      throw new CestxError(
+        'bad-request',
+        `scale.min (${scale.min}) is larger than scale.max (${scale.max}).`,
+      );
     if (!(await this.routes.find(command))) {
       throw new CestxError('not-found', `${command.function} has no route to send traffic to.`);
     }

@@ -48,6 +48,7 @@ export type DeploymentError = {
     | 'over-quota'
     | 'wait-timeout'
     | 'expired'
+    | 'cancelled'
     | 'undone'
     | 'timed-out'
     | 'invalid-message'

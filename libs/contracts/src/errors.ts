@@ -60,6 +60,11 @@ export const errorCodes = {
     grpc: 'DEADLINE_EXCEEDED',
     help: 'The command was too old when it was read; nothing was done. Try again.',
   },
+  cancelled: {
+    http: 409,
+    grpc: 'CANCELLED',
+    help: 'Somebody ended the deployment before it was live; deploy again.',
+  },
   undone: {
     http: 409,
     grpc: 'ABORTED',

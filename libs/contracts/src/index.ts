@@ -1,4 +1,6 @@
 export {
+  CancelDeployment,
+  ChangeScale,
   DeployFunction,
   DeploymentChanged,
   DeploymentQueued,
@@ -86,6 +88,7 @@ export {
   substitute,
   type BuildSettings,
   type Manifest,
+  type ScaleChange,
   type ScaleSettings,
   type Settings,
 } from './manifest.ts';
