@@ -103,6 +103,7 @@ export class BuildSourceHandler {
       functionName: command.function,
       sourceDigest: command.sourceDigest,
       template: template satisfies TemplateName,
+      settings: command.build,
       source,
       log: log.write,
       signal,

@@ -10,6 +10,7 @@ await new ProcessBuilder({ data, path, limits: { memory: 512 * 1024 ** 2, cpu: 1
   functionName: 'endless',
   sourceDigest: '',
   template: 'node',
+  settings: { args: {} },
   source: sourceOf({
     'package.json': { scripts: { build: `echo started; (setsid sleep 98765 &); sleep 98765` } },
     'server.js': '',

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { CestxError, type Artifact } from '#contracts';
+import { CestxError, type Artifact, type BuildSettings } from '#contracts';
 
 import { digestOf } from '../archive/pack-source.ts';
 import { readFolder, sourceOf } from '../archive/read-folder.fixture.ts';
@@ -34,7 +34,12 @@ export const echoName = () =>
 export function startBuild(
   builder: Builder,
   source: SourceTree,
-  options: { template?: TemplateName; signal?: AbortSignal; onLine?: (line: string) => void } = {},
+  options: {
+    template?: TemplateName;
+    settings?: Partial<BuildSettings>;
+    signal?: AbortSignal;
+    onLine?: (line: string) => void;
+  } = {},
 ): RunningBuild {
   const buildId = randomUUID();
   const lines: string[] = [];
@@ -44,6 +49,7 @@ export function startBuild(
     functionName: 'echo-name',
     sourceDigest: digestOf(source),
     template: options.template ?? 'node',
+    settings: { args: {}, ...options.settings },
     source,
     log: (line) => {
       lines.push(line);

@@ -1,4 +1,4 @@
-import type { Artifact, DriverName } from '#contracts';
+import type { Artifact, BuildSettings, DriverName } from '#contracts';
 
 import type { SourceTree } from '../archive/source-tree.ts';
 import type { TemplateName } from '../choose-template.ts';
@@ -9,6 +9,7 @@ export interface BuildRequest {
   readonly functionName: string;
   readonly sourceDigest: string;
   readonly template: TemplateName;
+  readonly settings: BuildSettings;
   readonly source: SourceTree;
   /** Takes the build's output line by line. */
   readonly log: (line: string) => void;
@@ -24,12 +25,23 @@ export interface BuildLimits {
   readonly cpu: number;
 }
 
+/** Software that is in an artefact, as the tools that put it there name it. */
+export interface Component {
+  readonly name: string;
+  readonly version: string;
+  /** A package URL: `pkg:npm/ms@2.1.3`. */
+  readonly purl: string;
+  readonly licence?: string | undefined;
+}
+
 /** Makes artefacts for one driver. Nothing half-made stays when a call fails or is aborted. */
 export interface Builder {
   readonly driver: DriverName;
   /** Builds and verifies. A source that cannot be built ends in `build-failed` with a plain reason. */
   build(request: BuildRequest): Promise<Artifact>;
   exists(artifact: Artifact): Promise<boolean>;
+  /** What is in an artefact, for its bill of materials. */
+  components(artifact: Artifact): Promise<readonly Component[]>;
   /** Removing what is not there is no error. */
   remove(artifact: Artifact): Promise<void>;
   /** Removes what a killed build left, but for `keep`, which is recorded and in use. */

@@ -8,7 +8,7 @@ import { inSpan } from '#storage';
 import { packSource } from '../archive/pack-source.ts';
 import { withoutFolder, type SourceFile, type SourceTree } from '../archive/source-tree.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
-import type { Builder, BuildLimits, BuildRequest } from './builder.ts';
+import type { Builder, BuildLimits, BuildRequest, Component } from './builder.ts';
 import { readProgress } from './read-progress.ts';
 import { readCaFile } from './read-ca-file.ts';
 import { cacheLabel, contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
@@ -57,6 +57,10 @@ export class DockerBuilder implements Builder {
   async exists(artifact: Artifact): Promise<boolean> {
     if (artifact.kind !== 'image') return false;
     return (await ask(this.#docker.getImage(artifact.image).inspect())) !== null;
+  }
+
+  components(): Promise<readonly Component[]> {
+    return Promise.resolve([]);
   }
 
   async remove(artifact: Artifact): Promise<void> {

@@ -7,7 +7,7 @@ import { inSpan } from '#storage';
 import { withoutFolder, type SourceTree } from '../archive/source-tree.ts';
 import { explainFailure } from '../explain-failure.ts';
 import { planNodeBuild } from '../plan-node-build.ts';
-import { type Builder, type BuildLimits, type BuildRequest } from './builder.ts';
+import { type Builder, type BuildLimits, type BuildRequest, type Component } from './builder.ts';
 import { BuildSandbox } from './build-sandbox.ts';
 import { readCaFile } from './read-ca-file.ts';
 import { startArgv } from './start-argv.ts';
@@ -82,6 +82,10 @@ export class ProcessBuilder implements Builder {
     const needed = [artifact.path, artifact.command[0] ?? ''];
     const found = await Promise.allSettled(needed.map((path) => access(path)));
     return found.every((result) => result.status === 'fulfilled');
+  }
+
+  components(): Promise<readonly Component[]> {
+    return Promise.resolve([]);
   }
 
   async remove(artifact: Artifact): Promise<void> {
