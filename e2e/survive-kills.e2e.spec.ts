@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deployHello, removeAndWait, waitForEnd } from './harness/deploy.ts';
 import { House, houseKinds, type HouseKind } from './harness/house.ts';
 import { leftoversOf } from './harness/look-inside.ts';
-import { expectOneMachineOf, points } from './harness/saga-points.ts';
+import { expectOneMachineOf, pointsFor } from './harness/saga-points.ts';
 import { helloSource, nodeApp, uniqueName } from './harness/sample-apps.ts';
 
 describe.each(houseKinds)('bad days of the saga [$mode, $driver]', (kind: HouseKind) => {
@@ -13,7 +13,7 @@ describe.each(houseKinds)('bad days of the saga [$mode, $driver]', (kind: HouseK
   });
   afterAll(() => house?.stop());
 
-  test.each(points)(
+  test.each(pointsFor(kind))(
     'killed at $command, $place: ends live or undone, nothing left, nothing twice',
     async ({ command, room, place }) => {
       const name = uniqueName('kill');
