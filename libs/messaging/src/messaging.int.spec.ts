@@ -8,6 +8,7 @@ import { z } from 'zod';
 
 import {
   CestxError,
+  defaultScale,
   ListRoutes,
   MachineExited,
   MachineRemoved,
@@ -225,7 +226,8 @@ describe('with the broker away', () => {
     const stop = await keyValues.watch(routesBucket, routeEntrySchema, (key, value) =>
       seen.set(key, value?.host ?? null),
     );
-    const entry = { project: 'default', function: 'a', host: 'before', traffic: [], timeout: 1 };
+    const calls = { timeout: 1, concurrency: 0, scale: defaultScale };
+    const entry = { project: 'default', function: 'a', host: 'before', traffic: [], ...calls };
     await database.transaction((tx) => tx.put(routesBucket, 'default.a', entry));
     await eventually(() => seen.get('default.a') === 'before');
 
