@@ -106,6 +106,7 @@ module.exports = {
       ['^apps/machines/src/drivers/', '^apps/templates/src/builders/', '^apps/all-in-one/'],
       'The Docker driver and builder.',
     ),
+    home('s3', ['aws4fetch'], ['^libs/messaging/'], 'libs/messaging.'),
     home('nats', ['@nats-io'], ['^libs/messaging/'], 'libs/messaging.'),
     home(
       'typeorm',

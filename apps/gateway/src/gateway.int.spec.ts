@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { startRoom, type RunningRoom } from '#boot';
 import { endpointsBucket, inFlightResponseSchema, inFlightSubject, routesBucket } from '#contracts';
-import { connectNats, Messenger, Objects, Publisher } from '#messaging';
+import { connectNats, JetStreamObjects, Messenger, Publisher } from '#messaging';
 import { eventually, freePort, startTestServers, type TestServers } from '#testing';
 
 import { gatewayRoom } from './gateway.module.ts';
@@ -496,7 +496,7 @@ describe('the control plane', () => {
       });
       expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([status, code]);
     }
-    expect(await new Objects(nats).list()).toEqual([]);
+    expect(await new JetStreamObjects(nats).list()).toEqual([]);
   });
 });
 

@@ -51,9 +51,8 @@ export class RemoveLeftoversLoop implements OnApplicationBootstrap, BeforeApplic
   }
 
   async removeOlderThan(uploads: Date, rows: Date): Promise<void> {
-    for (const object of await this.objects.list()) {
-      if (object.name.startsWith(uploadPrefix) && object.modifiedAt < uploads)
-        await this.objects.remove(object.name);
+    for (const upload of await this.objects.list(uploadPrefix)) {
+      if (upload.modifiedAt < uploads) await this.objects.remove(upload.name);
     }
     await this.sources.forgetUploads(rows);
     await this.builds.forgetOld(rows);

@@ -28,7 +28,7 @@ import {
   type Failure,
   type PayloadOf,
 } from '#contracts';
-import { connectNats, Feeds, Messenger, Objects, Publisher } from '#messaging';
+import { connectNats, Feeds, JetStreamObjects, Messenger, Publisher, type Objects } from '#messaging';
 import { openDatabase } from '#storage';
 import { eventually, startTestServers, type TestServers } from '#testing';
 
@@ -71,7 +71,7 @@ beforeAll(async () => {
   connection = await connectNats(servers.natsUrl, 'test');
   const publisher = new Publisher(connection);
   messenger = new Messenger(connection, publisher);
-  objects = new Objects(connection);
+  objects = new JetStreamObjects(connection);
   feeds = new Feeds(connection, publisher);
   // The machines room says what runs here; this test is about processes.
   messenger.answerAll(subjectOf(GetDriver), z.object({}), () => ({
@@ -103,7 +103,7 @@ async function store(tree: SourceTree): Promise<string> {
 }
 
 async function objectNames(prefix: string): Promise<string[]> {
-  return (await objects.list()).map(({ name }) => name).filter((name) => name.startsWith(prefix));
+  return (await objects.list(prefix)).map(({ name }) => name);
 }
 
 type End<C extends CommandType> = { done: PayloadOf<C['done']> } | { failed: Failure };

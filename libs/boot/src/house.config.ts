@@ -11,9 +11,31 @@ export const houseConfig = z.object({
   CESTX_LOG_FILE: z.string().optional(),
   /** Serves /healthz and /readyz of a room that runs alone; 0 leaves them out. */
   CESTX_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+  /** Sources and other large things lie in this bucket, `https://host/bucket`, instead of the broker's own object store. */
+  CESTX_S3_URL: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
+  CESTX_S3_REGION: z.string().min(1).default('us-east-1'),
+  CESTX_S3_ACCESS_KEY: z.string().default(''),
+  CESTX_S3_SECRET_KEY: z.string().default(''),
   /** Breaks handlers on purpose, for tests of bad days. */
   CESTX_FAILPOINTS: z.string().default(''),
 });
+
+/** The bucket to use; null for the broker's own store. Throws when the bucket has no keys, or no name. */
+export function s3Of(house: z.output<typeof houseConfig>): {
+  url: string;
+  region: string;
+  accessKey: string;
+  secretKey: string;
+} | null {
+  const { CESTX_S3_URL: url, CESTX_S3_REGION: region } = house;
+  const { CESTX_S3_ACCESS_KEY: accessKey, CESTX_S3_SECRET_KEY: secretKey } = house;
+  if (url === '') return null;
+  if (accessKey === '' || secretKey === '')
+    throw new CestxError('bad-request', 'CESTX_S3_URL needs CESTX_S3_ACCESS_KEY and CESTX_S3_SECRET_KEY.');
+  if (/^\/*$/.test(new URL(url).pathname))
+    throw new CestxError('bad-request', 'CESTX_S3_URL must name a bucket: https://host/bucket.');
+  return { url, region, accessKey, secretKey };
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -12,6 +12,7 @@ import {
   connectNats,
   ensureStreams,
   Feeds,
+  JetStreamObjects,
   JetStreamServer,
   KeyValues,
   Messenger,
@@ -19,13 +20,14 @@ import {
   OutboxRelay,
   PassErrors,
   Publisher,
+  S3Objects,
   setFailpoints,
 } from '#messaging';
 import { Database, isDatabaseAway, openDatabase } from '#storage';
 
 import { checkHealth, healthControllerOf } from './health.controller.ts';
 import { serveHealth } from './health-server.ts';
-import { houseConfig, readEnvironment, type Environment } from './house.config.ts';
+import { houseConfig, readEnvironment, s3Of, type Environment } from './house.config.ts';
 import { LOGGER, makeLogger, nestLogger } from './logger.ts';
 import { ROOM_CONFIG, type RoomDefinition } from './room.ts';
 import { traceKeeping } from './trace-keeping.ts';
@@ -60,6 +62,7 @@ export async function startRoom<C extends z.ZodObject>(
   environment: Environment,
 ): Promise<RunningRoom> {
   const house = readEnvironment(houseConfig, environment);
+  const s3 = s3Of(house);
   const config = readEnvironment(room.config, environment);
   const logger = makeLogger({ level: house.CESTX_LOG_LEVEL, name: room.name, file: house.CESTX_LOG_FILE });
   if (house.CESTX_FAILPOINTS) {
@@ -100,7 +103,7 @@ export async function startRoom<C extends z.ZodObject>(
       { provide: Messenger, useValue: messenger },
       { provide: Feeds, useValue: feeds },
       { provide: KeyValues, useValue: new KeyValues(connection) },
-      { provide: Objects, useValue: new Objects(connection) },
+      { provide: Objects, useValue: s3 ? new S3Objects(s3) : new JetStreamObjects(connection) },
     ];
     const server = new JetStreamServer({
       connection,

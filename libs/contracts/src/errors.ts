@@ -55,6 +55,11 @@ export const errorCodes = {
     grpc: 'DEADLINE_EXCEEDED',
     help: 'The machine is not in that state yet; wait again or look at it.',
   },
+  'disk-full': {
+    http: 507,
+    grpc: 'RESOURCE_EXHAUSTED',
+    help: 'Remove functions that are not needed, or give the disk of the data folder more room; then try again.',
+  },
   expired: {
     http: 409,
     grpc: 'DEADLINE_EXCEEDED',

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 
 /** The base image that images.mjs makes; builds of tests start from it because no registry can be reached. */
 export const baseImage = 'cestx/node:24';
@@ -14,6 +15,14 @@ export function dockerMissing(): string | undefined {
 /** For `describe.skipIf(!dockerAvailable())`. In CI it is never false: a suite that cannot run there has to fail. */
 export function dockerAvailable(): boolean {
   return inCi() || dockerMissing() === undefined;
+}
+
+/** versitygw, a real S3 server; `node scripts/get-s3-server.mjs` builds it. */
+export const s3ServerBinary = join(import.meta.dirname, '../../../.tools/versitygw');
+
+/** For `describe.skipIf(!s3ServerAvailable())`; in CI it is never false. */
+export function s3ServerAvailable(): boolean {
+  return inCi() || succeeds(s3ServerBinary, ['--version']);
 }
 
 function inCi(): boolean {
