@@ -8,6 +8,8 @@ import { BuildQueue } from './build-queue.ts';
 
 const never = new AbortController().signal;
 
+const of = (id: string, content = id, project = 'default') => ({ id, content, project });
+
 function recorder() {
   const events: string[] = [];
   let at = 0;
@@ -28,7 +30,7 @@ describe('the build queue', () => {
     const queue = new BuildQueue({ size: 2, timeout: 1000 });
     const { work, most } = recorder();
     const names = ['a', 'b', 'c', 'd', 'e'];
-    const results = await Promise.all(names.map((name) => queue.run(name, name, never, work(name))));
+    const results = await Promise.all(names.map((name) => queue.run(of(name, name), never, work(name))));
     expect(results).toEqual(names);
     expect(most()).toBe(2);
   });
@@ -37,9 +39,9 @@ describe('the build queue', () => {
     const queue = new BuildQueue({ size: 3, timeout: 1000 });
     const { events, work } = recorder();
     await Promise.all([
-      queue.run('a', 'same', never, work('a')),
-      queue.run('b', 'same', never, work('b')),
-      queue.run('c', 'other', never, work('c')),
+      queue.run(of('a', 'same'), never, work('a')),
+      queue.run(of('b', 'same'), never, work('b')),
+      queue.run(of('c', 'other'), never, work('c')),
     ]);
     expect(events.indexOf('b starts')).toBeGreaterThan(events.indexOf('a ends'));
     expect(events.indexOf('c starts')).toBeLessThan(events.indexOf('a ends'));
@@ -48,7 +50,7 @@ describe('the build queue', () => {
   it('cancels a build that runs, and says so only once it has ended', async () => {
     const queue = new BuildQueue({ size: 1, timeout: 1000 });
     let ended = false;
-    const build = queue.run('a', 'a', never, async (signal) => {
+    const build = queue.run(of('a', 'a'), never, async (signal) => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       await sleep(20);
       ended = true;
@@ -64,8 +66,8 @@ describe('the build queue', () => {
   it('cancels a build that still waits, which then never runs', async () => {
     const queue = new BuildQueue({ size: 1, timeout: 1000 });
     const { events, work } = recorder();
-    const first = queue.run('a', 'a', never, work('a'));
-    const second = queue.run('b', 'b', never, work('b')).catch((error: unknown) => error);
+    const first = queue.run(of('a', 'a'), never, work('a'));
+    const second = queue.run(of('b', 'b'), never, work('b')).catch((error: unknown) => error);
     await queue.cancel('b', new CestxError('undone', 'no longer wanted'));
     expect(await second).toMatchObject({ code: 'undone' });
     await first;
@@ -77,8 +79,8 @@ describe('the build queue', () => {
     const { work } = recorder();
     const hang = (signal: AbortSignal) =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
-    const slow = queue.run('slow', 'slow', never, hang).catch((error: unknown) => error);
-    const patient = queue.run('patient', 'patient', never, work('patient'));
+    const slow = queue.run(of('slow', 'slow'), never, hang).catch((error: unknown) => error);
+    const patient = queue.run(of('patient', 'patient'), never, work('patient'));
     expect(await slow).toMatchObject({
       code: 'build-failed',
       message: expect.stringContaining('took longer') as string,
@@ -90,7 +92,31 @@ describe('the build queue', () => {
     const queue = new BuildQueue({ size: 1, timeout: 1000 });
     const stopping = new AbortController();
     stopping.abort();
-    const outcome = queue.run('a', 'a', stopping.signal, async () => 'built');
+    const outcome = queue.run(of('a', 'a'), stopping.signal, async () => 'built');
     await expect(outcome).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+  });
+
+  it('lets projects take turns, however many builds one of them has', async () => {
+    const queue = new BuildQueue({ size: 1, timeout: 1000 });
+    const { events, work } = recorder();
+    const many = Array.from({ length: 5 }, (_, index) => `many-${index}`);
+    const builds = many.map((id) => queue.run(of(id, id, 'greedy'), never, work(id)));
+    builds.push(queue.run(of('one', 'one', 'modest'), never, work('one')));
+    await Promise.all(builds);
+    const starts = events.filter((event) => event.endsWith('starts'));
+    expect(starts.indexOf('one starts')).toBe(1);
+    expect(starts.filter((event) => event.startsWith('many'))).toEqual(many.map((id) => `${id} starts`));
+  });
+
+  it('tells a build that waits how many come before it, and again as that changes', async () => {
+    const queue = new BuildQueue({ size: 1, timeout: 1000 });
+    const { work } = recorder();
+    const told: number[] = [];
+    await Promise.all([
+      queue.run(of('a'), never, work('a')),
+      queue.run(of('b'), never, work('b')),
+      queue.run({ ...of('c'), onWait: (before) => told.push(before) }, never, work('c')),
+    ]);
+    expect(told).toEqual([2, 1]);
   });
 });

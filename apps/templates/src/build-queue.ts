@@ -1,45 +1,66 @@
 import { CestxError } from '#contracts';
 
-import { Lane } from './lane.ts';
+import { planTurns, type Waiting } from './plan-turns.ts';
+
+export interface QueuedBuild extends Waiting {
+  readonly id: string;
+  /** Told, and told again when it changes, how many builds come before this one. */
+  readonly onWait?: (before: number) => void;
+}
 
 interface RunningBuild {
   controller: AbortController;
   settled: Promise<unknown>;
 }
 
+interface Place extends Waiting {
+  /** Someone who waits only for the content, such as for the removal of what was made of it. */
+  readonly needsTurn: boolean;
+  readonly enter: () => void;
+  readonly tell: ((before: number) => void) | undefined;
+  told: number | undefined;
+}
+
 /**
- * Whose turn it is. At most `size` builds run at once; builds of the same content wait for each other, so that the second
- * finds what the first has made; whoever removes an artefact waits likewise.
+ * Whose turn it is.
+ * 1. At most `size` builds run at once.
+ * 2. Projects take turns: many builds of one delay another's by those that run, not by those that wait.
+ * 3. Of one content only one runs at a time, so that the second finds what the first has made; whoever removes an artefact
+ *    waits likewise.
  */
 export class BuildQueue {
-  readonly #turns: Lane;
-  readonly #contents = new Map<string, Lane>();
-  readonly #running = new Map<string, RunningBuild>();
   readonly #timeout: number;
+  readonly #size: number;
+  readonly #running = new Map<string, RunningBuild>();
+  readonly #contents = new Set<string>();
+  readonly #waiting: Place[] = [];
+  /** Of projects that wait or run; the number grows with every turn. */
+  readonly #lastTurns = new Map<string, number>();
+  #turns = 0;
+  #taken = 0;
 
   constructor(options: { size: number; timeout: number }) {
-    this.#turns = new Lane(options.size);
+    this.#size = options.size;
     this.#timeout = options.timeout;
   }
 
   /** `work` is aborted when the build is cancelled, takes too long, or the room stops; the signal's reason says which. */
   async run<T>(
-    buildId: string,
-    content: string,
+    build: QueuedBuild,
     stopping: AbortSignal,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const before = this.#running.get(buildId);
+    const before = this.#running.get(build.id);
     if (before) await before.settled;
     const controller = new AbortController();
     const stop = () => controller.abort(roomStops());
     stopping.addEventListener('abort', stop, { once: true });
     if (stopping.aborted) stop();
-    const result = this.#inTurn(content, controller, work).finally(() => {
+    const result = this.#inTurn(build, controller, work).finally(() => {
       stopping.removeEventListener('abort', stop);
-      this.#running.delete(buildId);
+      this.#running.delete(build.id);
     });
-    this.#running.set(buildId, { controller, settled: result.catch(() => undefined) });
+    this.#running.set(build.id, { controller, settled: result.catch(() => undefined) });
     return await result;
   }
 
@@ -51,32 +72,85 @@ export class BuildQueue {
   }
 
   async alone<T>(content: string, work: () => Promise<T>): Promise<T> {
-    return await this.#laneOf(content).run(new AbortController().signal, work);
+    const place = { project: '', content, needsTurn: false };
+    await this.#enter(place, undefined, new AbortController().signal);
+    try {
+      return await work();
+    } finally {
+      this.#leave(place);
+    }
   }
 
   async #inTurn<T>(
-    content: string,
+    build: QueuedBuild,
     controller: AbortController,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { signal } = controller;
-    return await this.#laneOf(content).run(signal, () =>
-      this.#turns.run(signal, async () => {
-        const timer = setTimeout(() => controller.abort(tookTooLong(this.#timeout)), this.#timeout);
-        try {
-          return await work(signal);
-        } finally {
-          clearTimeout(timer);
-        }
-      }),
-    );
+    const place = { project: build.project, content: build.content, needsTurn: true };
+    await this.#enter(place, build.onWait, signal);
+    const timer = setTimeout(() => controller.abort(tookTooLong(this.#timeout)), this.#timeout);
+    try {
+      return await work(signal);
+    } finally {
+      clearTimeout(timer);
+      this.#leave(place);
+    }
   }
 
-  #laneOf(content: string): Lane {
-    for (const [key, lane] of this.#contents) if (lane.isFree && key !== content) this.#contents.delete(key);
-    const lane = this.#contents.get(content) ?? new Lane(1);
-    this.#contents.set(content, lane);
-    return lane;
+  /** Throws the signal's reason when it is aborted before its turn has come. */
+  async #enter(
+    place: Waiting & { needsTurn: boolean },
+    tell: Place['tell'],
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        this.#tellPlaces();
+        reject(signal.reason as Error);
+      };
+      const enter = () => {
+        signal.removeEventListener('abort', leave);
+        resolve();
+      };
+      const waiting: Place = { ...place, enter, tell, told: undefined };
+      this.#waiting.push(waiting);
+      signal.addEventListener('abort', leave, { once: true });
+      this.#admit();
+    });
+  }
+
+  #leave({ content, needsTurn }: { content: string; needsTurn: boolean }): void {
+    this.#contents.delete(content);
+    if (needsTurn) this.#taken -= 1;
+    this.#admit();
+  }
+
+  #admit(): void {
+    for (const place of planTurns(this.#waiting, this.#lastTurns)) {
+      if (this.#contents.has(place.content) || (place.needsTurn && this.#taken >= this.#size)) continue;
+      this.#waiting.splice(this.#waiting.indexOf(place), 1);
+      this.#contents.add(place.content);
+      if (place.needsTurn) {
+        this.#taken += 1;
+        this.#lastTurns.set(place.project, ++this.#turns);
+      }
+      place.enter();
+    }
+    if (this.#waiting.length === 0 && this.#taken === 0) this.#lastTurns.clear();
+    this.#tellPlaces();
+  }
+
+  #tellPlaces(): void {
+    const builds = planTurns(this.#waiting, this.#lastTurns).filter(({ needsTurn }) => needsTurn);
+    for (const [index, place] of builds.entries()) {
+      const before = index + this.#taken;
+      if (place.told === before) continue;
+      place.told = before;
+      place.tell?.(before);
+    }
   }
 }
 

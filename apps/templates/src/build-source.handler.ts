@@ -34,6 +34,8 @@ interface Built {
 }
 
 const lastLineCount = 20;
+/** Builds that may wait here; the queue can only be fair to those it knows of. */
+const mostWaiting = 1000;
 
 /**
  * 1. The row says "building" before there is any effect, so whoever discards the build knows what to look for.
@@ -52,26 +54,31 @@ export class BuildSourceHandler {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  @HandleCommand(BuildSource)
+  @HandleCommand(BuildSource, { concurrency: mostWaiting })
   async handle(command: Command, context: MessageContext): Promise<Outcome<typeof BuildSource>> {
     const { driver } = await this.messenger.ask(GetDriver, {});
-    const key = contentKey({ ...command, driver });
-    const built = await this.queue.run(command.buildId, key, context.signal, (signal) =>
-      this.#build(command, driver, signal),
-    );
+    const log = await BuildLog.open(this.feeds, command);
+    const queued = {
+      id: command.buildId,
+      project: command.project,
+      content: contentKey({ ...command, driver }),
+      onWait: (before: number) => log.write(waitingText(before)),
+    };
+    const built = await this.queue
+      .run(queued, context.signal, (signal) => this.#build(command, driver, log, signal))
+      .finally(() => this.#flush(command.buildId, log));
     return {
       done: { buildId: command.buildId, ...built },
       write: (tx) => this.builds.confirm(tx, command.buildId),
     };
   }
 
-  async #build(command: Command, driver: DriverName, signal: AbortSignal): Promise<Built> {
+  async #build(command: Command, driver: DriverName, log: BuildLog, signal: AbortSignal): Promise<Built> {
     const row = await this.builds.begin(command, driver);
     if (row.state === 'discarded') throw discarded();
     const builder = this.builders.of(driver);
     const present = await whatIsBuilt(row, builder);
     if (present) return present;
-    const log = await BuildLog.open(this.feeds, command);
     try {
       if (row.attempts > 1) log.write('The build was interrupted; it starts again.');
       await builder.clear(command.buildId, null);
@@ -80,11 +87,12 @@ export class BuildSourceHandler {
       return built;
     } catch (error) {
       throw await this.#fail(command.buildId, error, log);
-    } finally {
-      const lost = await log.flush();
-      if (lost)
-        this.logger.warn({ err: lost, buildId: command.buildId }, 'lines of a build log were not published');
     }
+  }
+
+  async #flush(buildId: string, log: BuildLog): Promise<void> {
+    const lost = await log.flush();
+    if (lost) this.logger.warn({ err: lost, buildId }, 'lines of a build log were not published');
   }
 
   async #make(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Built> {
@@ -133,6 +141,10 @@ export class BuildSourceHandler {
     if (digestOf(tree) === digest) return tree;
     throw new CestxError('internal', 'The stored source is not what its name says.');
   }
+}
+
+function waitingText(before: number): string {
+  return before === 1 ? 'waiting: 1 build before this one' : `waiting: ${before} builds before this one`;
 }
 
 async function whatIsBuilt(row: BuildRow, builder: Builder): Promise<Built | null> {

@@ -41,7 +41,7 @@ export interface CommandEnd {
 }
 
 export type HandlerTag =
-  | { kind: 'command'; durable: string; command: CommandType }
+  | { kind: 'command'; durable: string; command: CommandType; concurrency?: number | undefined }
   | { kind: 'event'; durable: string; event: EventType }
   | { kind: 'ends'; durable: string; commands: CommandType[] }
   | { kind: 'query'; query: QueryType };
@@ -55,8 +55,11 @@ type Method<M> = <T extends M>(
 /** Marks the method that carries out a command. Its effects come first and may run twice; what it returns is written once. */
 export function HandleCommand<C extends CommandType>(
   command: C,
+  options: {
+    /** Of these commands at a time; the transport's own number when left out. */ concurrency?: number;
+  } = {},
 ): Method<(command: PayloadOf<C>, context: MessageContext) => Promise<Outcome<C>>> {
-  return mark({ kind: 'command', durable: kebab(command.name), command });
+  return mark({ kind: 'command', durable: kebab(command.name), command, ...options });
 }
 
 /** Marks the method that reacts to an event; `durable` is the name of its file. */

@@ -99,7 +99,7 @@ export class JetStreamServer extends Server implements CustomTransportStrategy {
             max_deliver: -1,
             max_ack_pending: 1000,
           },
-          this.#options.concurrency ?? 16,
+          (tag.kind === 'command' ? tag.concurrency : undefined) ?? this.#options.concurrency ?? 16,
           (message) => runner.run(message),
           logger,
         ),
