@@ -47,6 +47,7 @@ export type DeploymentError = {
     | 'no-capacity'
     | 'over-quota'
     | 'wait-timeout'
+    | 'disk-full'
     | 'expired'
     | 'cancelled'
     | 'undone'
