@@ -1,5 +1,17 @@
+import type { SourceFile, SourceTree } from './archive/source-tree.ts';
+
 export const languages = ['node', 'python', 'go'] as const;
 export type Language = (typeof languages)[number];
+
+/** What a plan follows from. */
+export interface PlanRequest {
+  readonly source: SourceTree;
+  readonly functionName: string;
+  /** The function to call, for a source written against a Functions Framework. */
+  readonly handler?: string | undefined;
+  /** `build.args` of the manifest: environment of the phases, but for the few names a plan reads itself. */
+  readonly args: Readonly<Record<string, string>>;
+}
 
 /**
  * How a source in one of the languages becomes something that starts. Plans are pure: they follow from the files and the
@@ -7,13 +19,19 @@ export type Language = (typeof languages)[number];
  */
 export interface BuildPlan {
   readonly language: Language;
+  /** What is built: the source without what a build makes itself, and with the files the plan adds. */
+  readonly source: SourceTree;
+  /** What the user should know of the choices made, for the build's log. */
+  readonly notes: readonly string[];
   /** In order, each in the folder of the source. */
   readonly phases: readonly BuildPhase[];
-  /** What is there when the program runs: the whole folder, or (a compiled program) only these paths of it. */
-  readonly keep: 'all' | readonly string[];
+  /** Folders of the source that come first in the PATH of phases and program. */
+  readonly path: readonly string[];
+  /** Environment of every phase. */
+  readonly buildEnvironment: Readonly<Record<string, string>>;
   /** The program and its arguments, with the folder as working directory; `$PORT` is in its environment. */
   readonly start: readonly string[];
-  /** Environment of phases and program alike, such as a PATH inside the folder; `{folder}` stands for its place. */
+  /** Environment of the program, where its manifest says nothing else. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -21,8 +39,14 @@ export interface BuildPhase {
   readonly name: 'install' | 'build' | 'prune';
   /** The files it reads; what it made is used again until one of them changes. `all` is the whole source. */
   readonly reads: 'all' | readonly string[];
+  /** The folders it makes, which no other file of the source lies in; `all` when it may change anything. */
+  readonly makes: 'all' | readonly string[];
   /** Programs with their arguments, one after the other. */
   readonly commands: readonly (readonly string[])[];
-  /** Variables that are to point at the project's cache, by the name of the folder in it: `{ npm_config_cache: 'npm' }`. */
+  /** Variables that point at folders of the project's cache, by the name of the folder in it: `{ npm_config_cache: 'npm' }`. */
   readonly caches: Readonly<Record<string, string>>;
+}
+
+export function textFile(path: string, text: string): SourceFile {
+  return { path, executable: false, content: Buffer.from(text) };
 }

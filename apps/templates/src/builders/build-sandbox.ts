@@ -85,15 +85,18 @@ function isRoot(): boolean {
 }
 
 async function firstOutOfReach(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths) {
-    // test(1) as a program of its own, because only a new process runs as the other user.
-    const reached = await execute('setpriv', [...asNobody, '--', 'test', '-r', path]).then(
-      () => true,
-      () => false,
-    );
-    if (!reached) return path;
-  }
+  for (const path of paths) if (!(await reachableByNobody(path))) return path;
   return null;
+}
+
+/** Whether the user that builds run as can read a file; anything can be read when that is ourselves. */
+export async function reachableByNobody(path: string): Promise<boolean> {
+  if (!isRoot()) return true;
+  // test(1) as a program of its own, because only a new process runs as the other user.
+  return await execute('setpriv', [...asNobody, '--', 'test', '-r', path]).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What this system has of it; each wrapper is tried once, on its own. */

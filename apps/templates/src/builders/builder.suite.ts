@@ -37,6 +37,7 @@ export function startBuild(
   options: {
     template?: TemplateName;
     settings?: Partial<BuildSettings>;
+    functionName?: string;
     signal?: AbortSignal;
     onLine?: (line: string) => void;
   } = {},
@@ -46,7 +47,7 @@ export function startBuild(
   const result = builder.build({
     buildId,
     project: suiteProject,
-    functionName: 'echo-name',
+    functionName: options.functionName ?? 'echo-name',
     sourceDigest: digestOf(source),
     template: options.template ?? 'node',
     settings: { args: {}, ...options.settings },

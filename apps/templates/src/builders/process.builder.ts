@@ -1,22 +1,25 @@
-import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 
 import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
-import { withoutFolder, type SourceTree } from '../archive/source-tree.ts';
+import type { SourceTree } from '../archive/source-tree.ts';
+import { type BuildPhase, type BuildPlan, type Language, languages } from '../build-plan.ts';
 import { explainFailure } from '../explain-failure.ts';
-import { planNodeBuild } from '../plan-node-build.ts';
+import { nameOfStep } from '../name-of-step.ts';
+import { planBuild } from '../plan-build.ts';
 import { type Builder, type BuildLimits, type BuildRequest, type Component } from './builder.ts';
 import { BuildSandbox } from './build-sandbox.ts';
+import { findProgram } from './find-program.ts';
 import { readCaFile } from './read-ca-file.ts';
-import { startArgv } from './start-argv.ts';
+import { neededBy, startArgv } from './start-argv.ts';
 
 export interface ProcessBuilderOptions {
   /** The data folder of the house. */
   data: string;
   limits: BuildLimits;
-  /** The search path, to find npm. */
+  /** The search path, to find npm, python3 and go. */
   path: string;
   caFile?: string | undefined;
 }
@@ -24,10 +27,12 @@ export interface ProcessBuilderOptions {
 /** Lines looked at to say why a step failed, and those of them that are handed on. */
 const keptLines = 200;
 const lastLineCount = 20;
+const systemPath = ['/usr/local/bin', '/usr/bin', '/bin'];
 
 /**
- * Builds folders that run without a container, as the user `nobody` when we are root. A build grows in `<id>.partial` and
- * takes its name when it is complete, so a folder with the name of a build is always whole.
+ * Builds folders that run without a container, as the user `nobody` when we are root.
+ * 1. A folder is built where it will lie: a virtual environment of Python holds its own absolute path.
+ * 2. So a folder with the name of a build may be half-made; only the build's row says that it is whole.
  */
 export class ProcessBuilder implements Builder {
   readonly driver = 'process';
@@ -40,46 +45,31 @@ export class ProcessBuilder implements Builder {
   }
 
   async build(request: BuildRequest): Promise<Artifact> {
-    if (request.template !== 'node') {
-      throw new CestxError(
-        'build-failed',
-        'A Dockerfile needs a container engine, and this house runs plain processes; start an engine, or use the node template.',
-      );
-    }
-    const source = withoutFolder(request.source, 'node_modules');
-    const plan = planNodeBuild(source);
+    const language = languageOf(request);
+    const { handler, args } = request.settings;
+    const plan = planBuild(language, {
+      source: request.source,
+      functionName: request.functionName,
+      handler,
+      args,
+    });
     const path = join(this.#folder, request.buildId);
-    const partial = `${path}.partial`;
-    const cache = this.#cacheOf(request.project);
     try {
-      await rm(partial, { recursive: true, force: true });
-      await mkdir(partial, { recursive: true, mode: 0o755 });
-      await mkdir(cache, { recursive: true, mode: 0o755 });
-      const npm = await findNpm(this.#options.path);
-      const sandbox = await BuildSandbox.open(this.#options.limits, [partial, process.execPath, npm]);
-      if (sandbox.warning !== null) request.log(sandbox.warning);
-      await inSpan('build unpack', {}, async () => {
-        await writeTree(source, partial);
-        await sandbox.handOver(partial);
-        await sandbox.handOver(cache);
-      });
-      const environment = await this.#environment(cache);
-      for (const args of [plan.install, ...plan.build]) {
-        await runNpm([npm, ...args], { sandbox, cwd: partial, environment, request });
-      }
-      await sandbox.seal(partial);
-      await rename(partial, path);
+      const program = await findProgram(language, this.#options.path);
+      const programs = [...new Set([dirname(process.execPath), dirname(program), ...systemPath])];
+      await this.#run(request, plan, { path, program, programs });
+      const interpreter = language === 'node' ? process.execPath : await interpreterOf(language, program);
+      return { kind: 'directory', path, command: startArgv(plan, path, { interpreter, programs }) };
     } catch (error) {
-      await rm(partial, { recursive: true, force: true });
+      await rm(path, { recursive: true, force: true });
       throw error;
     }
-    return { kind: 'directory', path, command: startArgv(plan.start, path, process.execPath) };
   }
 
   async exists(artifact: Artifact): Promise<boolean> {
     if (artifact.kind !== 'directory') return false;
-    // A folder of an earlier life may name a Node.js that is no longer there.
-    const needed = [artifact.path, artifact.command[0] ?? ''];
+    // A folder of an earlier life may name a Node.js or a Python that is no longer there.
+    const needed = [artifact.path, ...neededBy(artifact.command)];
     const found = await Promise.allSettled(needed.map((path) => access(path)));
     return found.every((result) => result.status === 'fulfilled');
   }
@@ -97,7 +87,6 @@ export class ProcessBuilder implements Builder {
   async clear(buildId: string, keep: Artifact | null): Promise<void> {
     const path = join(this.#folder, buildId);
     await BuildSandbox.clear(buildId);
-    await rm(`${path}.partial`, { recursive: true, force: true });
     if (keep?.kind === 'directory' && keep.path === path) return;
     await rm(path, { recursive: true, force: true });
   }
@@ -110,20 +99,74 @@ export class ProcessBuilder implements Builder {
     return join(this.#folder, '.cache', project);
   }
 
-  async #environment(cache: string): Promise<Record<string, string>> {
-    const { caFile } = this.#options;
-    const ca = join(this.#folder, '.cache', 'ca.pem');
-    // A copy, because the user of the build may not be able to read the original.
-    if (caFile !== undefined) await writeFile(ca, await readCaFile(caFile), { mode: 0o644 });
-    return {
+  async #run(
+    request: BuildRequest,
+    plan: BuildPlan,
+    { path, program, programs }: { path: string; program: string; programs: string[] },
+  ): Promise<void> {
+    const cache = this.#cacheOf(request.project);
+    await rm(path, { recursive: true, force: true });
+    await mkdir(path, { recursive: true, mode: 0o755 });
+    await mkdir(cache, { recursive: true, mode: 0o755 });
+    const sandbox = await BuildSandbox.open(this.#options.limits, [path, process.execPath, program]);
+    if (sandbox.warning !== null) request.log(sandbox.warning);
+    for (const note of plan.notes) request.log(note);
+    await inSpan('build unpack', {}, async () => {
+      await writeTree(plan.source, path);
+      await sandbox.handOver(path);
+      await sandbox.handOver(cache);
+    });
+    const environment = {
+      ...plan.buildEnvironment,
       HOME: cache,
-      PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
+      PATH: [...plan.path.map((folder) => join(path, folder)), ...programs].join(delimiter),
       LANG: 'C.UTF-8',
-      npm_config_cache: join(cache, 'npm'),
-      npm_config_update_notifier: 'false',
-      ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
+      ...(await this.#trust()),
+    };
+    for (const phase of plan.phases) {
+      const caches = cacheVariables(phase, cache);
+      for (const argv of phase.commands) {
+        await runStep(argv, { sandbox, cwd: path, environment: { ...environment, ...caches }, request });
+      }
+    }
+    await sandbox.seal(path);
+  }
+
+  /** How the programs of each language are told which certificates to trust. */
+  async #trust(): Promise<Record<string, string>> {
+    const { caFile } = this.#options;
+    if (caFile === undefined) return {};
+    const copy = join(this.#folder, '.cache', 'ca.pem');
+    // A copy, because the user of the build may not be able to read the original.
+    await writeFile(copy, await readCaFile(caFile), { mode: 0o644 });
+    return {
+      NODE_EXTRA_CA_CERTS: copy,
+      PIP_CERT: copy,
+      REQUESTS_CA_BUNDLE: copy,
+      SSL_CERT_FILE: copy,
+      GIT_SSL_CAINFO: copy,
     };
   }
+}
+
+function languageOf({ template }: BuildRequest): Language {
+  const language = languages.find((name) => name === template);
+  if (language !== undefined) return language;
+  throw new CestxError(
+    'build-failed',
+    `The template ${template} needs a container engine, and this house runs plain processes; start an engine, or use one of the templates ${languages.join(', ')}.`,
+  );
+}
+
+/** A compiled program needs none. */
+async function interpreterOf(language: Language, program: string): Promise<string> {
+  return language === 'python' ? await realpath(program) : '/bin/sh';
+}
+
+function cacheVariables(phase: BuildPhase, cache: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(phase.caches).map(([name, folder]) => [name, join(cache, folder)]),
+  );
 }
 
 async function writeTree(tree: SourceTree, target: string): Promise<void> {
@@ -138,15 +181,12 @@ async function writeTree(tree: SourceTree, target: string): Promise<void> {
   }
 }
 
-async function runNpm(
-  argv: string[],
+async function runStep(
+  argv: readonly string[],
   how: { sandbox: BuildSandbox; cwd: string; environment: Record<string, string>; request: BuildRequest },
 ): Promise<void> {
   const { sandbox, cwd, environment, request } = how;
-  const step = `npm ${argv
-    .slice(1)
-    .filter((arg) => !arg.startsWith('-'))
-    .join(' ')}`;
+  const step = nameOfStep(argv);
   const lines: string[] = [];
   const log = (line: string) => {
     lines.push(line);
@@ -154,22 +194,10 @@ async function runNpm(
     request.log(line);
   };
   await inSpan(`build ${step}`, {}, async () => {
-    request.log(`$ npm ${argv.slice(1).join(' ')}`);
+    request.log(`$ ${argv.join(' ')}`);
     const exit = await sandbox.run(request.buildId, argv, { cwd, environment, log, signal: request.signal });
     if (exit === null) return;
     const reason = explainFailure(step, [...lines, exit], exit);
     throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
   });
-}
-
-async function findNpm(path: string): Promise<string> {
-  const folders = [dirname(process.execPath), ...path.split(delimiter), '/usr/local/bin', '/usr/bin'];
-  for (const folder of folders.filter((one) => one.startsWith('/') && !one.endsWith('node_modules/.bin'))) {
-    const names = await readdir(folder).catch((): string[] => []);
-    if (names.includes('npm')) return join(folder, 'npm');
-  }
-  throw new CestxError(
-    'build-failed',
-    'npm is not installed on this machine, and builds without containers need it.',
-  );
 }
