@@ -290,7 +290,6 @@ describe('a build', () => {
   it('starts clean after it was killed half-way, and goes on counting its lines', async () => {
     const buildId = randomUUID();
     const digest = await store(program());
-    await mkdir(join(data, 'builds', `${buildId}.partial`), { recursive: true });
     await mkdir(join(data, 'builds', buildId), { recursive: true });
     await writeFile(join(data, 'builds', buildId, 'half-made'), '');
     await database.query(

@@ -22,7 +22,7 @@ export function startArgv(
 
 /** What has to be there for such a command, besides its folder. */
 export function neededBy(command: readonly string[]): string[] {
-  return [command[0], command[3]].filter((path) => path !== undefined && path.startsWith('/'));
+  return command.filter((word, index) => (index === 0 || index === 3) && word.startsWith('/'));
 }
 
 function quoted(text: string): string {
