@@ -22,9 +22,6 @@ export class ListMachinesQuery {
         state,
         address,
         createdAt: row.createdAt.toISOString(),
-        since: (row.runningSince ?? row.createdAt).toISOString(),
-        reason: null,
-        expiresAt: null,
       })),
     };
   }

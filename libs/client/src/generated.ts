@@ -44,9 +44,6 @@ export type DeploymentError = {
     | 'busy'
     | 'build-failed'
     | 'start-failed'
-    | 'no-capacity'
-    | 'over-quota'
-    | 'wait-timeout'
     | 'disk-full'
     | 'expired'
     | 'cancelled'
@@ -111,9 +108,6 @@ export type Machine = {
   state: 'creating' | 'starting' | 'running' | 'frozen' | 'stopped' | 'failed' | 'removed';
   address: string | null;
   createdAt: string;
-  since: string;
-  reason: string | null;
-  expiresAt: string | null;
 };
 
 export type MachineList = { items: Machine[]; nextCursor: string | null };
@@ -142,7 +136,7 @@ export type RevisionDescription = {
 export type RevisionList = { items: RevisionDescription[]; nextCursor: string | null };
 
 export type RoomHealth = {
-  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs' | 'scaler';
+  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs';
   ready: boolean;
   checks: { name: string; ok: boolean; detail?: string | undefined }[];
 };
