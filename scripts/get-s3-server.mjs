@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-// Builds versitygw, the S3 server of the tests, from the Go module proxy, and puts it at .tools/versitygw.
+// Builds versitygw, the S3 server of the tests, from the Go module proxy, and puts it at .tools/versitygw: with the Go of this
+// machine, or where there is none with the one of the image cestx/go:1.
 
 const run = promisify(execFile);
 const module = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
@@ -16,11 +17,46 @@ const works = () =>
     () => false,
   );
 
+const settings = { GOFLAGS: '-ldflags=-s -modcacherw', CGO_ENABLED: '0' };
+const certificates = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Answers how to install the module into a folder. */
+async function findGo() {
+  for (const go of ['go', '/usr/local/go/bin/go']) {
+    const found = await run(go, ['version']).then(
+      () => true,
+      () => false,
+    );
+    if (found) {
+      return (folder) =>
+        run(go, ['install', module], {
+          env: { ...process.env, ...settings, GOBIN: folder },
+          timeout: 600_000,
+        });
+    }
+  }
+  return (folder) =>
+    run(
+      'docker',
+      [
+        ...['run', '--rm', '--user', '0', '--volume', `${folder}:/out`],
+        ...['--volume', `${certificates}:${certificates}:ro`],
+        ...Object.entries({ ...settings, GOBIN: '/out' }).flatMap(([name, value]) => [
+          '--env',
+          `${name}=${value}`,
+        ]),
+        ...['cestx/go:1', 'go', 'install', module],
+      ],
+      { timeout: 600_000 },
+    );
+}
+
 if (!(await works())) {
   const folder = await mkdtemp(join(tmpdir(), 'cestx-s3-server-'));
   try {
-    const env = { ...process.env, GOBIN: folder, GOFLAGS: '-ldflags=-s -modcacherw', CGO_ENABLED: '0' };
-    await run('go', ['install', module], { env, timeout: 600_000 });
+    await (
+      await findGo()
+    )(folder);
     // Renamed into place, so that nobody ever sees half a program.
     await copyFile(join(folder, 'versitygw'), `${target}.${process.pid}`);
     await rename(`${target}.${process.pid}`, target);
