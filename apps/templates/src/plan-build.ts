@@ -1,5 +1,7 @@
 import type { BuildPlan, Language, PlanRequest } from './build-plan.ts';
+import { planGo } from './plan-go.ts';
 import { planNode } from './plan-node.ts';
+import { planPython } from './plan-python.ts';
 
 /** How a source of that language is built and started; throws `build-failed` with what is missing. */
 export function planBuild(language: Language, request: PlanRequest): BuildPlan {
@@ -8,6 +10,6 @@ export function planBuild(language: Language, request: PlanRequest): BuildPlan {
 
 const planners: Record<Language, (request: PlanRequest) => BuildPlan> = {
   node: planNode,
-  python: planNode,
-  go: planNode,
+  python: planPython,
+  go: planGo,
 };

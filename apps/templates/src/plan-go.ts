@@ -1,0 +1,205 @@
+import { normalize } from 'node:path/posix';
+
+import { findFile, type SourceTree, textOf } from './archive/source-tree.ts';
+import { type BuildPhase, type BuildPlan, type PlanRequest, textFile } from './build-plan.ts';
+import { chooseGoMain, goMains } from './choose-go-main.ts';
+import { failed } from './plan-node-install.ts';
+import { argvOf, procfileWeb } from './plan-start-command.ts';
+import { readHandler, registeredHandlers } from './read-handler.ts';
+
+const framework = 'github.com/GoogleCloudPlatform/functions-framework-go';
+const frameworkVersion = 'v1.9.2';
+/** Part of the module, because only its own packages may import those under `internal`. */
+const generated = 'cestx-main';
+
+const caches = { GOCACHE: 'go-build', GOMODCACHE: 'go-mod' };
+
+/** A Go source: one binary of a main package of its own, or of one made for its functions. */
+export function planGo(request: PlanRequest): BuildPlan {
+  const { source } = request;
+  const module = /^module[ \t]+"?([^\s"]+)/m.exec(textOf(source, 'go.mod') ?? '')?.[1];
+  if (module === undefined) {
+    throw failed(
+      'the go template needs a go.mod with a "module" line at the top of the source; run go mod init',
+    );
+  }
+  const handler = readHandler(request) ?? inferredHandler(source);
+  const function_ = planFunction(request, module, handler?.['FUNCTION_TARGET']);
+  const start = startOf(source);
+  const target = function_?.package ?? chooseGoMain(request, start.name);
+  // The framework's server needs packages that the functions alone do not, so their checksums may have to be added.
+  const locked =
+    findFile(source, 'go.sum') !== undefined || !/^\s*require\b/m.test(textOf(source, 'go.mod') ?? '');
+  const free = function_ !== undefined || !locked;
+  return {
+    language: 'go',
+    source: { ...source, files: [...source.files, ...(function_?.files ?? [])] },
+    notes: locked ? [] : ['There is no go.sum, so nothing says which content the dependencies should have.'],
+    phases: [
+      ...download(source, function_ !== undefined),
+      {
+        name: 'build',
+        reads: 'all',
+        makes: 'all',
+        commands: [
+          ...(function_?.commands ?? []),
+          ['go', 'build', '-trimpath', ...(free ? ['-mod=mod'] : []), '-o', start.output, target],
+        ],
+        caches,
+      },
+      {
+        name: 'prune',
+        reads: 'all',
+        makes: 'all',
+        // What is left are templates, static files and the like, which a program may read where it runs.
+        commands: [
+          ['find', '.', '-name', '*.go', '-type', 'f', '-delete'],
+          ['rm', '-rf', 'vendor', generated],
+        ],
+        caches: {},
+      },
+    ],
+    path: ['bin'],
+    buildEnvironment: {
+      CGO_ENABLED: '0',
+      // Without this, a cache could not be removed by the one who made it.
+      GOFLAGS: '-modcacherw -buildvcs=false',
+      // A newer Go than the one that is there comes through the module proxy, as go.mod asks.
+      GOTOOLCHAIN: 'auto',
+      ...request.args,
+    },
+    start: start.command,
+    environment: { ...handler },
+  };
+}
+
+/** Apart from the build, so that a change of code downloads nothing anew. */
+function download(source: SourceTree, ignoresVendor: boolean): BuildPhase[] {
+  const mod = textOf(source, 'go.mod') ?? '';
+  const vendored = findFile(source, 'vendor/modules.txt') !== undefined && !ignoresVendor;
+  if (vendored || !/^\s*require\b/m.test(mod)) return [];
+  const local = /=>\s*\.{0,2}\//.test(mod);
+  return [
+    {
+      name: 'install',
+      reads: local ? 'all' : ['go.mod', 'go.sum'].filter((path) => findFile(source, path)),
+      makes: [],
+      commands: [['go', 'mod', 'download']],
+      caches,
+    },
+  ];
+}
+
+/** The program takes the name under which a Procfile starts it. */
+function startOf(source: SourceTree): { output: string; name: string | undefined; command: string[] } {
+  const procfile = procfileWeb(source);
+  const [program = ''] = procfile?.split(/\s+/) ?? [];
+  const path = normalize(program.includes('/') ? program : `bin/${program}`);
+  const foreign = program === '' || /^(go|sh|bash|env|exec)$/.test(program) || /^(\/|\.\.)/.test(path);
+  if (procfile === undefined || foreign || !/^[\w./-]+$/.test(path)) {
+    return { output: 'bin/app', name: undefined, command: ['bin/app'] };
+  }
+  return { output: path, name: path.split('/').at(-1), command: argvOf(procfile) };
+}
+
+interface FunctionPlan {
+  readonly package: string;
+  readonly files: readonly ReturnType<typeof textFile>[];
+  readonly commands: readonly string[][];
+}
+
+/** A main package for a module that only has functions; undefined where the source starts them itself. */
+function planFunction(
+  request: PlanRequest,
+  module: string,
+  target: string | undefined,
+): FunctionPlan | undefined {
+  const { source, handler } = request;
+  const mains = goMains(source);
+  if (target === undefined || mains.includes('.')) return undefined;
+  if (handler === undefined && mains.length > 0) return undefined;
+  const code = rootCode(source);
+  const registered = new RegExp(String.raw`\.(?:HTTP|CloudEvent|Typed)\(\s*"${target}"`).test(code);
+  const signature = new RegExp(String.raw`^func ${target}\(([^)]*)\)`, 'm').exec(code)?.[1];
+  if (!registered && signature === undefined) {
+    throw failed(
+      `no Go file at the top of the source registers or exports the function "${target}", which "handler:" in function.yaml names`,
+    );
+  }
+  const required = (textOf(source, 'go.mod') ?? '').includes(framework);
+  return {
+    package: `./${generated}`,
+    files: [
+      textFile(
+        `${generated}/main.go`,
+        registered ? registeredMain(module) : exportedMain(module, target, signature),
+      ),
+    ],
+    commands: required ? [] : [['go', 'get', `${framework}@${frameworkVersion}`]],
+  };
+}
+
+/** A module with functions of the framework and no program is a function. */
+function inferredHandler(source: SourceTree): Record<string, string> | undefined {
+  if (goMains(source).includes('.')) return undefined;
+  const names = registeredHandlers(
+    source,
+    /^[^/]+\.go$/,
+    /\bfunctions\.(?:HTTP|CloudEvent|Typed)\(\s*"([\w.-]+)"/g,
+  );
+  if (names.length <= 1) return names[0] === undefined ? undefined : { FUNCTION_TARGET: names[0] };
+  throw failed(`it has several functions (${names.join(', ')}); choose one with "handler:" in function.yaml`);
+}
+
+function rootCode(source: SourceTree): string {
+  return source.files
+    .filter(({ path }) => /^[^/]+\.go$/.test(path) && !path.endsWith('_test.go'))
+    .map(({ content }) => content.toString('utf8'))
+    .join('\n');
+}
+
+function registeredMain(module: string): string {
+  return `package main
+
+import (
+	"log"
+	"os"
+
+	_ "${module}"
+	"${framework}/funcframework"
+)
+
+func main() {
+	if err := funcframework.Start(os.Getenv("PORT")); err != nil {
+		log.Fatal(err)
+	}
+}
+`;
+}
+
+/** For functions in the older style, which are exported and not registered; their parameters tell the signature. */
+function exportedMain(module: string, target: string, signature = ''): string {
+  const register = signature.includes('ResponseWriter')
+    ? 'RegisterHTTPFunctionContext'
+    : 'RegisterCloudEventFunctionContext';
+  return `package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"${framework}/funcframework"
+	function "${module}"
+)
+
+func main() {
+	if err := funcframework.${register}(context.Background(), "/", function.${target}); err != nil {
+		log.Fatal(err)
+	}
+	if err := funcframework.Start(os.Getenv("PORT")); err != nil {
+		log.Fatal(err)
+	}
+}
+`;
+}
