@@ -3,7 +3,7 @@ import { CestxError } from '#contracts';
 import { findFile, type SourceTree } from './archive/source-tree.ts';
 
 export const templateNames = ['node', 'dockerfile'] as const;
-export type TemplateName = (typeof templateNames)[number];
+export type TemplateName = 'node' | 'dockerfile' | 'python' | 'go' | 'image';
 
 /** The template to build with and why; guessed from the files when none was asked for. */
 export function chooseTemplate(
