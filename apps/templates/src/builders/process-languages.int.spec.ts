@@ -85,7 +85,10 @@ describe('a folder that was built without containers answers on $PORT and ends w
         await eventually(() => output.join('').includes('event order.created orders/7 Ada'));
       } else {
         const response = await fetch(url);
-        expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('hello from')]);
+        expect([response.status, await response.text()]).toEqual([
+          200,
+          expect.stringContaining('hello from'),
+        ]);
       }
     } finally {
       await stop();
