@@ -14,6 +14,7 @@ import type { SourceRow } from './source.entity.ts';
 import { SourceStore } from './source.store.ts';
 
 type Answer = ResponseOf<typeof AcceptSource>;
+type Accepted = Omit<SourceRow, 'acceptedAt'>;
 
 /** Asked twice about one upload it answers the same, also when the first time it was killed in the middle. */
 @Controller()
@@ -33,7 +34,7 @@ export class AcceptSourceQuery {
     );
   }
 
-  async #accept(uploadId: string): Promise<SourceRow> {
+  async #accept(uploadId: string): Promise<Accepted> {
     const known = await this.sources.findByUpload(uploadId);
     if (known) {
       await this.objects.remove(uploadName(uploadId));
@@ -51,16 +52,18 @@ export class AcceptSourceQuery {
       bytes: tree.files.reduce((sum, file) => sum + file.content.length, 0),
       manifest: textOf(tree, 'function.yaml') ?? null,
     };
+    // Before the object is looked for: from then on it cannot be collected.
+    await this.sources.keep(source);
     const name = sourceName(source.digest);
     if (!(await this.objects.exists(name))) {
       await this.objects.put(name, Readable.from(packSource(tree), { objectMode: false }));
     }
-    await this.sources.add(uploadId, source);
+    await this.sources.addUpload(uploadId, source.digest);
     await this.objects.remove(uploadName(uploadId));
     return source;
   }
 }
 
-function answerOf({ digest, files, bytes, manifest }: SourceRow): Answer {
+function answerOf({ digest, files, bytes, manifest }: Accepted): Answer {
   return { digest, files, bytes, ...(manifest === null ? {} : { manifest }) };
 }

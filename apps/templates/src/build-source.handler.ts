@@ -38,7 +38,8 @@ const lastLineCount = 20;
 const mostWaiting = 1000;
 
 /**
- * 1. The row says "building" before there is any effect, so whoever discards the build knows what to look for.
+ * 1. The row says "waiting" before its turn comes, so that its source is not collected, and "building" before there is any
+ *    effect, so whoever discards the build knows what to look for.
  * 2. A build that was killed half-way starts clean: what it left is removed first.
  * 3. The artefact is in the row before the command ends; content that was built before is not built again.
  */
@@ -56,6 +57,7 @@ export class BuildSourceHandler {
 
   @HandleCommand(BuildSource, { concurrency: mostWaiting })
   async handle(command: Command, context: MessageContext): Promise<Outcome<typeof BuildSource>> {
+    await this.builds.expect(command);
     const { driver } = await this.messenger.ask(GetDriver, {});
     const log = await BuildLog.open(this.feeds, command);
     const queued = {

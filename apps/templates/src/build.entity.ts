@@ -2,8 +2,11 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 import type { Artifact, DriverName } from '#contracts';
 
-/** `discarded` is a tombstone: what was discarded is never built, however late its command comes. */
-export type BuildState = 'building' | 'built' | 'failed' | 'discarded';
+/**
+ * `waiting` has had no effect yet. `discarded` is a tombstone: what was discarded is never built, however late its command
+ * comes.
+ */
+export type BuildState = 'waiting' | 'building' | 'built' | 'failed' | 'discarded';
 
 @Entity('build')
 export class BuildRow {

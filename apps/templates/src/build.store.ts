@@ -5,6 +5,7 @@ import { CestxError, type Artifact, type BuildSource, type DriverName, type Payl
 import { Database, type Transaction } from '#storage';
 
 import { BuildRow } from './build.entity.ts';
+import { lockSource } from './source.store.ts';
 
 /** What makes two builds the same. */
 export interface BuildContent {
@@ -21,13 +22,25 @@ export class BuildStore {
     return this.#rows.findOneBy({ id });
   }
 
+  /** Notes that a build waits for its turn, so that its source stays; what is known of it already stays as it is. */
+  async expect(command: PayloadOf<typeof BuildSource>): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      await lockSource(tx, command.sourceDigest);
+      await tx.query(
+        `INSERT INTO build (id, project, "function", source_digest, state)
+         VALUES ($1, $2, $3, $4, 'waiting') ON CONFLICT (id) DO NOTHING`,
+        [command.buildId, command.project, command.function, command.sourceDigest],
+      );
+    });
+  }
+
   /** Notes that a build starts (again), before it has any effect; what was built or discarded stays as it is. */
   async begin(command: PayloadOf<typeof BuildSource>, driver: DriverName): Promise<BuildRow> {
     await this.database.dataSource.query(
       `INSERT INTO build (id, project, "function", source_digest, driver, state, attempts)
        VALUES ($1, $2, $3, $4, $5, 'building', 1)
        ON CONFLICT (id) DO UPDATE SET state = 'building', driver = $5, attempts = build.attempts + 1, changed_at = now()
-       WHERE build.state IN ('building', 'failed')`,
+       WHERE build.state IN ('waiting', 'building', 'failed')`,
       [command.buildId, command.project, command.function, command.sourceDigest, driver],
     );
     return this.#rows.findOneByOrFail({ id: command.buildId });

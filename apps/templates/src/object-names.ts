@@ -5,6 +5,12 @@ export function uploadName(uploadId: string): string {
   return `${uploadPrefix}${uploadId}`;
 }
 
+export const sourcePrefix = 'sources/';
+
 export function sourceName(digest: string): string {
-  return `sources/${digest}`;
+  return `${sourcePrefix}${digest}`;
+}
+
+export function digestIn(name: string): string {
+  return name.slice(sourcePrefix.length);
 }

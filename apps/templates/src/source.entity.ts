@@ -15,6 +15,10 @@ export class SourceRow {
   /** The text of its `function.yaml`. */
   @Column({ type: 'text', nullable: true })
   manifest!: string | null;
+
+  /** The last time the same content was accepted. */
+  @Column({ name: 'accepted_at', type: 'timestamptz' })
+  acceptedAt!: Date;
 }
 
 /** Which source an upload was, for when the same upload is asked about again. */

@@ -19,6 +19,8 @@ export const templatesConfig = z.object({
   CESTX_BUILD_CPU: z.coerce.number().min(0.1).max(64).default(1),
   /** Builds that run at once. */
   CESTX_BUILDS: z.coerce.number().int().min(1).max(64).default(availableParallelism()),
+  /** How long a source that no build needs is kept, counted from when it was last uploaded. */
+  CESTX_SOURCE_GRACE: durationSchema.refine((ms) => ms >= 60_000, 'must be at least 1m').prefault('1h'),
   /** `unix:///path` or `tcp://host:port`. */
   DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
   /** Where npm is looked for when builds run as processes. */

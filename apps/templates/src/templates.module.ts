@@ -3,6 +3,7 @@ import { Module } from '@nestjs/common';
 import { defineRoom, ROOM_CONFIG } from '#boot';
 
 import { AcceptSourceQuery } from './accept-source.query.ts';
+import { AddSourceAcceptedAt1764000000000 } from './add-source-accepted-at.migration.ts';
 import { BuildQueue } from './build-queue.ts';
 import { BuildSourceHandler } from './build-source.handler.ts';
 import { BuildRow } from './build.entity.ts';
@@ -10,6 +11,7 @@ import { BuildStore } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
 import { DockerBuilder } from './builders/docker.builder.ts';
 import { ProcessBuilder } from './builders/process.builder.ts';
+import { CollectSourcesLoop } from './collect-sources.loop.ts';
 import { CreateBuild1763700000000 } from './create-build.migration.ts';
 import { DiscardBuildHandler } from './discard-build.handler.ts';
 import { RemoveLeftoversLoop } from './remove-leftovers.loop.ts';
@@ -41,6 +43,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
     BuildStore,
     SourceStore,
     RemoveLeftoversLoop,
+    CollectSourcesLoop,
     { provide: Builders, useFactory: makeBuilders, inject: [ROOM_CONFIG] },
     { provide: BuildQueue, useFactory: makeQueue, inject: [ROOM_CONFIG] },
   ],
@@ -52,5 +55,5 @@ export const templatesRoom = defineRoom({
   module: TemplatesModule,
   config: templatesConfig,
   entities: [BuildRow, SourceRow, UploadRow],
-  migrations: [CreateBuild1763700000000],
+  migrations: [CreateBuild1763700000000, AddSourceAcceptedAt1764000000000],
 });
