@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 
-import { deployAndWait, deployHello, removeAndWait, stepsOf } from './harness/deploy.ts';
+import { eventually } from '#testing';
+
+import { deployAndWait, deployHello, removeAndWait, stepsOf, waitForEnd } from './harness/deploy.ts';
 import { inEachHouse } from './harness/each-house.ts';
-import { leftoversOf } from './harness/look-inside.ts';
+import { leftoversOf, processesSaying } from './harness/look-inside.ts';
 import { nodeApp, packFiles, uniqueName } from './harness/sample-apps.ts';
 
 const quick = 'health: { startup: 3s }\n';
@@ -65,6 +67,43 @@ inEachHouse('a deploy that cannot succeed', (house) => {
       expect(await leftoversOf(house(), name, { keepsLines: true })).toEqual([]);
     },
   );
+
+  test('one that is cancelled in mid-build ends at once as cancelled, and leaves nothing', async () => {
+    const name = uniqueName('cancelled');
+    const waits = `wait-${name}.js`;
+    const source = await packFiles({
+      'function.yaml': `name: ${name}\n`,
+      'package.json': JSON.stringify({
+        name,
+        version: '1.0.0',
+        scripts: { build: `node ${waits}`, start: 'node index.js' },
+      }),
+      [waits]: 'setTimeout(() => {}, 600_000);',
+      'index.js': '',
+    });
+    const { deploymentId } = await house().client.deployFunction({ source });
+    await eventually(async () => (await processesSaying(waits)).length > 0, { timeoutMs: 60_000 });
+    expect(await house().client.cancelDeployment(deploymentId)).toMatchObject({
+      deploymentId,
+      function: name,
+    });
+    const deployment = await waitForEnd(house(), deploymentId);
+    expect(deployment).toMatchObject({
+      state: 'failed',
+      error: { step: 'build-source', code: 'cancelled' },
+    });
+    expect(stepsOf(deployment)).toMatchObject({ 'build-source': 'failed', 'start-machine': 'pending' });
+    // The container engine ends a cancelled build's program in its own time.
+    await eventually(async () => (await processesSaying(waits)).length === 0, { timeoutMs: 10_000 });
+    expect(await leftoversOf(house(), name, { keepsLines: true })).toEqual([]);
+    // Once more changes nothing; one that never was is told.
+    await house().client.cancelDeployment(deploymentId);
+    expect(await house().client.getDeployment(deploymentId)).toEqual(deployment);
+    await expect(house().client.cancelDeployment('never')).rejects.toMatchObject({
+      code: 'not-found',
+      status: 404,
+    });
+  });
 
   test('a failed first deploy does not stand in the way of a good second one', async () => {
     const name = uniqueName('second-try');

@@ -16,6 +16,7 @@ inEachHouse('keys', (house) => {
     ['GET', '/v1/functions/x/logs'],
     ['GET', '/v1/deployments/x'],
     ['GET', '/v1/deployments/x/events'],
+    ['POST', '/v1/deployments/x/cancel'],
     ['GET', '/v1/machines'],
     ['GET', '/v1/routes'],
     ['GET', '/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736'],

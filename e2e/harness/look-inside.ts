@@ -61,6 +61,15 @@ export async function processesOf(name: string): Promise<number[]> {
   return pids.filter((_, index) => matching[index]);
 }
 
+/** Processes whose command line says `text`, in a container or not; zombies have none. */
+export async function processesSaying(text: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  const commands = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return pids.filter((_, index) => commands[index]?.includes(text));
+}
+
 /** Machines, not processes: a program may have children. */
 export async function runningMachinesOf(name: string): Promise<string[]> {
   const ids = await Promise.all(

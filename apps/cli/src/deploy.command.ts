@@ -32,9 +32,11 @@ export async function deploy(session: Session, folder: string, options: DeployOp
   }
   const startedAt = new Date();
   const { deploymentId } = await client.deployFunction({ source: archive, manifest });
-  const ended = await follow(session, deploymentId, (progress, signal) =>
-    options.verbose ? tellBuildLines(session, name, startedAt, progress, signal) : undefined,
-  );
+  const ended = await follow(session, deploymentId, {
+    cancels: true,
+    alongside: (progress, signal) =>
+      options.verbose ? tellBuildLines(session, name, startedAt, progress, signal) : undefined,
+  });
   if (session.json) session.printJson(ended);
   else if (ended.state === 'live') {
     const took = renderDuration(Date.now() - startedAt.getTime());
@@ -46,12 +48,19 @@ export async function deploy(session: Session, folder: string, options: DeployOp
   return ended.state === 'live' ? 0 : 1;
 }
 
+interface FollowOptions {
+  /** Ctrl-C cancels the deployment, which is then followed to its end; else it only ends the following. */
+  cancels?: boolean;
+  /** The deployment is being cancelled: that it was is no failure to tell. */
+  cancelled?: boolean;
+  alongside?: (progress: DeploymentProgress, signal: AbortSignal) => Promise<void> | undefined;
+}
+
 /** Shows a deployment until it ended; a failure is told with its reason and the last lines of its log. */
 export async function follow(
   session: Session,
   deploymentId: string,
-  alongside: (progress: DeploymentProgress, signal: AbortSignal) => Promise<void> | undefined = () =>
-    undefined,
+  options: FollowOptions = {},
 ): Promise<Deployment> {
   const { client, style, surroundings } = session;
   const quiet = session.json;
@@ -61,26 +70,41 @@ export async function follow(
     live: !quiet && surroundings.stdout.isTTY === true,
   });
   const over = new AbortController();
-  const signal = AbortSignal.any([surroundings.signal, over.signal]);
-  const beside = alongside(progress, signal);
+  const interrupted = surroundings.signal;
+  const signal = options.cancels ? over.signal : AbortSignal.any([interrupted, over.signal]);
+  let refused: unknown;
+  const cancel = () => {
+    const text = `cancelling ${deploymentId} (Ctrl-C again to leave it)`;
+    if (quiet) session.tell(text);
+    else progress.note(text);
+    client.cancelDeployment(deploymentId).catch((error: unknown) => {
+      refused = error;
+      over.abort();
+    });
+  };
+  if (options.cancels && interrupted.aborted) cancel();
+  else if (options.cancels) interrupted.addEventListener('abort', cancel, { once: true });
+  const beside = options.alongside?.(progress, signal);
   let last: Deployment | null = null;
   try {
-    for await (const deployment of client.followDeployment(deploymentId, { signal: surroundings.signal })) {
+    for await (const deployment of client.followDeployment(deploymentId, { signal })) {
       last = deployment;
       progress.show(deployment);
     }
   } catch (error) {
-    if (!surroundings.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
   } finally {
+    interrupted.removeEventListener('abort', cancel);
     progress.end();
     over.abort();
     await beside;
   }
-  if (surroundings.signal.aborted || !last) {
+  if (refused) throw refused;
+  if ((!options.cancels && interrupted.aborted) || !last) {
     session.tell(`Deployment ${deploymentId} goes on by itself; \`cestx describe\` shows how it ended.`);
     return last ?? client.getDeployment(deploymentId);
   }
-  if (last.error && !quiet) {
+  if (last.error && !quiet && !(options.cancelled && last.error.code === 'cancelled')) {
     session.tell(renderFailure(last.error, errorCodes[last.error.code].help, style));
     if (last.traceId) session.tell(paint(`cestx trace ${last.traceId}`, 'dim', style));
   }

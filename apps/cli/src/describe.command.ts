@@ -35,6 +35,7 @@ export async function describe(session: Session, name: string): Promise<number> 
         ['template', about.template],
         ['created', about.createdAt],
         ['updated', about.updatedAt],
+        ['deployment', about.lastDeploymentId],
       ],
       style,
     ),

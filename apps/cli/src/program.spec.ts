@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -18,15 +21,19 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const nowhere = 'http://127.0.0.1:1';
 
 async function run(...argv: string[]) {
+  return runAt(nowhere, new AbortController().signal, ...argv);
+}
+
+async function runAt(url: string, signal: AbortSignal, ...argv: string[]) {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const exitCode = await runProgram(argv, {
-    environment: { CESTX_URL: nowhere, CESTX_KEY: 'k' },
+    environment: { CESTX_URL: url, CESTX_KEY: 'k' },
     folder,
     stdin: Readable.from([]),
     stdout,
     stderr,
-    signal: new AbortController().signal,
+    signal,
   });
   const text = (stream: PassThrough) => String(stream.read() ?? '');
   return { exitCode, stdout: text(stdout), stderr: text(stderr) };
@@ -59,7 +66,7 @@ test('asking for help is no error', async () => {
   });
 });
 
-test.each([['list'], ['describe', 'x'], ['logs', 'x'], ['remove', 'x'], ['invoke', 'x']])(
+test.each([['list'], ['describe', 'x'], ['logs', 'x'], ['remove', 'x'], ['cancel', 'x'], ['invoke', 'x']])(
   '%s without a gateway ends with 1 and the next step, never a stack trace',
   async (...argv) => {
     const { exitCode, stdout, stderr } = await run(...argv);
@@ -133,4 +140,81 @@ test('the key comes from CESTX_KEY, else the data folder, else the nearest .cest
   expect(await findKey({ CESTX_DATA: join(folder, '.cestx') }, '/')).toMatchObject({ key: 'from-above' });
   expect(await findKey({ CESTX_KEY: 'named' }, inner)).toEqual({ key: 'named', from: 'CESTX_KEY' });
   expect(await findKey({ CESTX_DATA: inner }, inner)).toBeNull();
+});
+
+/** A gateway with one deployment, `d1` of `x`: it builds until it is cancelled, or is live whatever one does. */
+async function gatewayWithOneDeployment(
+  state: 'running' | 'live',
+  onFollowed: () => void = () => undefined,
+): Promise<{ url: string; cancelled: () => boolean; close: () => void }> {
+  let cancelled = false;
+  const error = { step: 'build-source', code: 'cancelled', message: 'It was cancelled.', lastLines: [] };
+  const step = { name: 'build-source', startedAt: null, ms: null };
+  const common = { id: 'd1', function: 'x', url: null, revision: 'x-v1', traceId: null };
+  const event = (value: object) => `event: deployment\ndata: ${JSON.stringify({ ...common, ...value })}\n\n`;
+  const failed = event({ state: 'failed', error, steps: [{ ...step, state: 'failed', error }] });
+  let tellCancelled = (): void => undefined;
+  const listener: RequestListener = (request, response) => {
+    request.resume();
+    if (request.url === '/v1/deployments/d1/events') {
+      if (cancelled) response.end(failed);
+      else if (state === 'live') response.end(event({ state, error: null, steps: [] }));
+      else {
+        tellCancelled = () => response.end(failed);
+        response.write(event({ state, error: null, steps: [{ ...step, state: 'running', error: null }] }));
+        onFollowed();
+      }
+      return;
+    }
+    if (request.url === '/v1/deployments/d1/cancel') {
+      cancelled = state === 'running';
+      tellCancelled();
+    }
+    response.writeHead(202).end('{"deploymentId":"d1","function":"x"}');
+  };
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cancelled: () => cancelled,
+    close,
+  };
+}
+
+test('Ctrl-C while a deployment is followed cancels it, and follows it to its end', async () => {
+  await writeFile(join(folder, 'function.yaml'), 'name: x\n');
+  const interrupted = new AbortController();
+  const gateway = await gatewayWithOneDeployment('running', () => interrupted.abort());
+  try {
+    const { exitCode, stdout, stderr } = await runAt(gateway.url, interrupted.signal, 'deploy');
+    expect(gateway.cancelled()).toBe(true);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('cancelling d1 (Ctrl-C again to leave it)');
+    expect(stdout).toContain('build-source');
+    expect(stderr).toContain('It was cancelled.');
+  } finally {
+    gateway.close();
+  }
+});
+
+test('cancel ends well when the deployment was cancelled, and says so when it was live already', async () => {
+  const { signal } = new AbortController();
+  const building = await gatewayWithOneDeployment('running');
+  const live = await gatewayWithOneDeployment('live');
+  try {
+    const done = await runAt(building.url, signal, 'cancel', 'd1');
+    expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(done.stdout).toMatch(/build-source[^]*Cancelled the deployment of x/);
+    const inJson = await runAt(building.url, signal, 'cancel', 'd1', '--json');
+    expect(JSON.parse(inJson.stdout)).toMatchObject({ state: 'failed', error: { code: 'cancelled' } });
+    const tooLate = await runAt(live.url, signal, 'cancel', 'd1');
+    expect(tooLate).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('it is live') });
+  } finally {
+    building.close();
+    live.close();
+  }
 });

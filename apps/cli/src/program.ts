@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 
 import { paint, styleFor } from '#client';
 
+import { cancel } from './cancel.command.ts';
 import { deploy, type DeployOptions } from './deploy.command.ts';
 import { describe } from './describe.command.ts';
 import { doctor } from './doctor.command.ts';
@@ -51,6 +52,9 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     .action((folder: string | undefined, options: DeployOptions, command: Command) =>
       run(command, (session) => deploy(session, folder ?? '.', options)),
     );
+  add('cancel <deployment>', 'have a deployment that is not live yet undone').action(
+    (id: string, _options: CommonOptions, command: Command) => run(command, (session) => cancel(session, id)),
+  );
   add('invoke <name>', 'call a function; its answer goes to stdout')
     .option('-d, --data <data>', 'the body: text, @file, or @- for stdin')
     .option('-X, --request <method>', 'the method (default: POST with a body, else GET)')

@@ -38,7 +38,8 @@ export const deployFunction: Saga = {
     return [
       {
         name: 'build-source',
-        timeout: 900 * second,
+        // The wait in the build queue counts here; how long the build itself may take is CESTX_BUILD_TIMEOUT of the room that builds.
+        timeout: 3600 * second,
         do: order(BuildSource, run.id, { ...where, buildId: run.id, sourceDigest, build }),
         undo: order(DiscardBuild, run.id, { buildId: run.id }),
       },

@@ -51,6 +51,8 @@ export interface Client {
   deployFunction(upload: { source: Uint8Array | Blob; manifest?: string | undefined }): Promise<Accepted>;
   removeFunction(name: string): Promise<Accepted>;
   getDeployment(id: string): Promise<Deployment>;
+  /** Has a deployment that is not live yet undone; one that is live, has ended or is a removal is left alone. */
+  cancelDeployment(id: string): Promise<Accepted>;
   /** The present state at once, then each change; ends after the last state. Reconnects by itself. */
   followDeployment(id: string, options?: { signal?: AbortSignal }): AsyncIterable<Deployment>;
   logs(name: string, query?: LogsQuery): AsyncIterable<LogLine>;
@@ -135,6 +137,7 @@ export function createClient(options: ClientOptions): Client {
     listRevisions: (name, page) => read(api.listRevisions(name, { ...inProject, ...page })),
     removeFunction: (name) => read(api.removeFunction(name, inProject)),
     getDeployment: (id) => read(api.getDeployment(id)),
+    cancelDeployment: (id) => read(api.cancelDeployment(id)),
     getTrace: (traceId) => read(api.getTrace(traceId)),
     listMachines: (filter) => read(api.listMachines({ ...inProject, ...filter })),
     listRoutes: () => read(api.listRoutes(inProject)),

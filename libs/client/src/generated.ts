@@ -240,6 +240,12 @@ export const api = {
     path: `/v1/deployments/${encodeURIComponent(id)}/events`,
     query: {},
   }),
+  /** Cancel a deployment. */
+  cancelDeployment: (id: string): ApiCall<Accepted> => ({
+    method: 'POST',
+    path: `/v1/deployments/${encodeURIComponent(id)}/cancel`,
+    query: {},
+  }),
   /** List machines. */
   listMachines: (
     query: { project?: string | undefined; function?: string | undefined } = {},

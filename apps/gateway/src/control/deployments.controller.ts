@@ -1,12 +1,13 @@
-import { Controller, Inject, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Controller, Inject, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
 import { LOGGER, ROOM_CONFIG } from '#boot';
-import { GetDeployment } from '#contracts';
+import { CancelDeployment, GetDeployment } from '#contracts';
 import { Messenger } from '#messaging';
 
 import type { GatewayConfig } from '../gateway.config.ts';
+import { accepted } from './accepted.ts';
 import { completeUrl } from './complete-url.ts';
 import { followDeployment } from './follow-deployment.ts';
 import { OpenAnswers } from './open-answers.ts';
@@ -61,5 +62,15 @@ export class DeploymentsController {
       this.logger.warn({ err: error, deployment: params.id }, 'a followed deployment broke off');
       answer.breakOff();
     }
+  }
+
+  @Serves(operations.cancelDeployment)
+  async cancel(
+    @Input(operations.cancelDeployment) { params }: InputOf<typeof operations.cancelDeployment>,
+    @Req() request: FastifyRequest,
+  ) {
+    const deployment = await this.messenger.ask(GetDeployment, { id: params.id, waitMs });
+    await this.messenger.send(CancelDeployment, params.id, { deploymentId: params.id });
+    return accepted(params.id, deployment.function, request);
   }
 }

@@ -18,10 +18,10 @@ import { Messenger, Objects } from '#messaging';
 
 import type { GatewayConfig } from '../gateway.config.ts';
 import { acceptUpload } from './accept-upload.ts';
+import { accepted } from './accepted.ts';
 import { completeUrl } from './complete-url.ts';
 import type { InputOf } from './operation.ts';
 import { operations } from './operations.ts';
-import { traceIdOf } from './request-trace.ts';
 import { Input, Serves } from './serves.decorator.ts';
 
 @Controller()
@@ -92,15 +92,4 @@ export class FunctionsController {
     if (page.items.length === 0) await this.messenger.ask(GetFunction, key);
     return page;
   }
-}
-
-function accepted(deploymentId: string, name: string, request: FastifyRequest) {
-  const statusUrl = `/v1/deployments/${deploymentId}`;
-  return {
-    deploymentId,
-    function: name,
-    statusUrl,
-    eventsUrl: `${statusUrl}/events`,
-    traceId: traceIdOf(request.raw) ?? null,
-  };
 }

@@ -203,6 +203,19 @@ export const operations = {
     answers: { [eventStream]: null },
     errors: ['bad-request', 'not-found', 'unavailable'],
   }),
+  cancelDeployment: operation({
+    method: 'POST',
+    path: '/v1/deployments/:id/cancel',
+    tag: 'deployments',
+    summary: 'Cancel a deployment',
+    description:
+      'One that is not live yet ends `failed` with the code `cancelled` after what it did was undone; one that is live, has ended or is a removal is left alone. The answer comes once the order is stored.',
+    params: byId,
+    query: none,
+    status: 202,
+    answers: { [json]: acceptedSchema },
+    errors: ['bad-request', 'not-found', 'unavailable'],
+  }),
   listMachines: operation({
     method: 'GET',
     path: '/v1/machines',
