@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import autocannon from 'autocannon';
 
-import { endpointsBucket, routesBucket } from '#contracts';
+import { defaultScale, endpointsBucket, routesBucket } from '#contracts';
 import { connectNats } from '#messaging';
 import { eventually, freePort, startTestServers } from '#testing';
 
@@ -60,6 +60,8 @@ const route = {
   host: 'hello.localhost',
   traffic: [{ revision: 'hello-v1', percent: 100 }],
   timeout: 30_000,
+  concurrency: 0,
+  scale: defaultScale,
 };
 const endpoint = {
   machine: 'm1',

@@ -8,7 +8,13 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { startRoom, type RunningRoom } from '#boot';
-import { endpointsBucket, inFlightResponseSchema, inFlightSubject, routesBucket } from '#contracts';
+import {
+  defaultScale,
+  endpointsBucket,
+  inFlightResponseSchema,
+  inFlightSubject,
+  routesBucket,
+} from '#contracts';
 import { connectNats, JetStreamObjects, Messenger, Publisher } from '#messaging';
 import { eventually, freePort, startTestServers, type TestServers } from '#testing';
 
@@ -97,6 +103,8 @@ function announce(
     host: `${name}.localhost`,
     traffic: [{ revision, percent: 100 }],
     timeout,
+    concurrency,
+    scale: defaultScale,
   });
   put(endpointsBucket, `default.${name}.${machine}`, { machine, revision, address, state, concurrency });
 }
@@ -336,7 +344,8 @@ describe('a call', () => {
     };
     const callers = Array.from({ length: 16 }, caller);
     await eventually(() => (seen.get('200 v1') ?? 0) > 100);
-    const route = { project: 'default', function: 'moving', host: 'moving.localhost', timeout: 5000 };
+    const settings = { timeout: 5000, concurrency: 0, scale: defaultScale };
+    const route = { project: 'default', function: 'moving', host: 'moving.localhost', ...settings };
     const machine = { machine: 'm2', revision: 'moving-v2', state: 'ready', concurrency: 0 };
     put(endpointsBucket, 'default.moving.m2', {
       ...machine,
