@@ -1,0 +1,3 @@
+module example.com/echo-name
+
+go 1.22
