@@ -14,19 +14,23 @@ describe('the template', () => {
   it('is guessed from the files at the top, a Dockerfile first, and the reason told', () => {
     expect(choose(['Dockerfile', 'package.json'])).toEqual({
       template: 'dockerfile',
-      reason: 'there is a Dockerfile',
+      reason:
+        'there is a Dockerfile (and a package.json: name "template: node" in function.yaml to use that)',
     });
     expect(choose(['package.json', 'server.js']).template).toBe('node');
+    expect(choose(['go.mod', 'main.go']).template).toBe('go');
+    expect(choose(['requirements.txt', 'package.json']).template).toBe('python');
+    expect(choose(['main.py']).template).toBe('python');
   });
 
   it('that does not exist is refused with those that do', () => {
     expect(() => choose(['package.json'], 'cobol')).toThrow(
-      'There is no template "cobol"; there are node and dockerfile.',
+      'There is no template "cobol"; there are node, python, go, dockerfile.',
     );
   });
 
   it('that cannot be guessed is told with the likely mistake', () => {
-    expect(() => choose(['main.c'])).toThrow('neither a Dockerfile nor a package.json');
+    expect(() => choose(['main.c'])).toThrow('is none of Dockerfile, go.mod');
     expect(() => choose(['app/package.json', 'app/x.js'])).toThrow(
       'in the folder "app"; pack what is inside it',
     );

@@ -2,8 +2,18 @@ import { CestxError } from '#contracts';
 
 import { findFile, type SourceTree } from './archive/source-tree.ts';
 
-export const templateNames = ['node', 'dockerfile'] as const;
-export type TemplateName = 'node' | 'dockerfile' | 'python' | 'go' | 'image';
+export const templateNames = ['node', 'python', 'go', 'dockerfile'] as const;
+export type TemplateName = (typeof templateNames)[number];
+
+/** The files that tell a template, the most telling first: who writes a Dockerfile wants it to be used. */
+const detected: readonly (readonly [TemplateName, readonly string[]])[] = [
+  ['dockerfile', ['Dockerfile']],
+  ['go', ['go.mod']],
+  ['python', ['requirements.txt', 'pyproject.toml', 'uv.lock', 'Pipfile.lock', 'Pipfile', 'manage.py']],
+  ['node', ['package.json']],
+  ['python', ['main.py', 'app.py']],
+];
+const tellingFiles = detected.flatMap(([, files]) => files);
 
 /** The template to build with and why; guessed from the files when none was asked for. */
 export function chooseTemplate(
@@ -15,11 +25,21 @@ export function chooseTemplate(
     if (template) return { template, reason: 'the manifest names it' };
     throw new CestxError(
       'bad-request',
-      `There is no template "${wanted}"; there are ${templateNames.join(' and ')}.`,
+      `There is no template "${wanted}"; there are ${templateNames.join(', ')}.`,
     );
   }
-  if (findFile(tree, 'Dockerfile')) return { template: 'dockerfile', reason: 'there is a Dockerfile' };
-  if (findFile(tree, 'package.json')) return { template: 'node', reason: 'there is a package.json' };
+  const found = detected.flatMap(([template, files]) =>
+    files.filter((file) => findFile(tree, file)).map((file) => ({ template, file })),
+  );
+  // A front end often lies beside a program of another language: its package.json alone does not say what runs.
+  const [first] = found;
+  if (first) {
+    const other = found.find(({ template }) => template !== first.template);
+    const beside = other
+      ? ` (and a ${other.file}: name "template: ${other.template}" in function.yaml to use that)`
+      : '';
+    return { template: first.template, reason: `there is a ${first.file}${beside}` };
+  }
   throw new CestxError('bad-request', `No template fits this source: ${whatIsThere(tree)}.`);
 }
 
@@ -27,9 +47,11 @@ export function chooseTemplate(
 function whatIsThere(tree: SourceTree): string {
   const tops = new Set(tree.files.map((file) => file.path.split('/')[0]));
   const [only] = tops;
-  const nested = tree.files.find((file) => /^[^/]+\/(Dockerfile|package\.json)$/.test(file.path));
+  const nested = tree.files.find((file) =>
+    tellingFiles.some((name) => file.path.split('/').slice(1).join('/') === name),
+  );
   if (tops.size === 1 && nested) {
     return `everything lies in the folder "${only}"; pack what is inside it`;
   }
-  return 'it has neither a Dockerfile nor a package.json at its top';
+  return `at its top is none of ${tellingFiles.join(', ')}`;
 }

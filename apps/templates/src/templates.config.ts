@@ -8,6 +8,9 @@ export const templatesConfig = z.object({
   CESTX_DATA: z.string().min(1).default('.cestx'),
   /** The base image of Node.js functions; with none, `cestx/node:24` where it was made, else `node:24-slim`. */
   CESTX_IMAGE_NODE: z.string().default(''),
+  /** The same for Python (`cestx/python:3`, `python:3-slim`) and Go (`cestx/go:1`, `golang:1`). */
+  CESTX_IMAGE_PYTHON: z.string().default(''),
+  CESTX_IMAGE_GO: z.string().default(''),
   /** Certificates that builds trust besides the public ones, as a company's proxy needs; PEM. */
   CESTX_BUILD_CA_FILE: z.string().default(''),
   /** What our own Node.js was told to trust is trusted by builds as well, unless the variable above says otherwise. */

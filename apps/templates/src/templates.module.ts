@@ -27,7 +27,11 @@ function makeBuilders(config: TemplatesConfig): Builders {
       host: config.DOCKER_HOST,
       limits,
       caFile,
-      nodeImage: config.CESTX_IMAGE_NODE || undefined,
+      images: {
+        node: config.CESTX_IMAGE_NODE,
+        python: config.CESTX_IMAGE_PYTHON,
+        go: config.CESTX_IMAGE_GO,
+      },
     }),
     process: new ProcessBuilder({ data: config.CESTX_DATA, limits, caFile, path: config.PATH }),
   });

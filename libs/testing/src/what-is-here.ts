@@ -12,6 +12,14 @@ export function dockerMissing(): string | undefined {
   return undefined;
 }
 
+/** The images that builds of each language start from. */
+export const languageImages = { node: baseImage, python: 'cestx/python:3', go: 'cestx/go:1' } as const;
+
+/** For `test.skipIf(!languageImageAvailable(…))`; in CI it is never false. */
+export function languageImageAvailable(language: keyof typeof languageImages): boolean {
+  return inCi() || succeeds('docker', ['image', 'inspect', languageImages[language]]);
+}
+
 /** For `describe.skipIf(!dockerAvailable())`. In CI it is never false: a suite that cannot run there has to fail. */
 export function dockerAvailable(): boolean {
   return inCi() || dockerMissing() === undefined;

@@ -28,8 +28,13 @@ export interface RunningBuild {
   result: Promise<Artifact>;
 }
 
-export const echoName = () =>
-  readFolder(fileURLToPath(new URL('../../../../examples/echo-name', import.meta.url)));
+/** The example in Node.js, or that of another language. */
+export const echoName = (language?: 'python' | 'go') =>
+  readFolder(
+    fileURLToPath(
+      new URL(`../../../../examples/echo-name${language ? `-${language}` : ''}`, import.meta.url),
+    ),
+  );
 
 export function startBuild(
   builder: Builder,

@@ -2,7 +2,7 @@ import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import type { Artifact } from '#contracts';
-import { baseImage, dockerAvailable } from '#testing';
+import { baseImage, dockerAvailable, languageImageAvailable } from '#testing';
 
 import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { answers } from './answers.fixture.ts';
@@ -73,6 +73,23 @@ describe.runIf(dockerAvailable())('the docker builder', () => {
     expect(build.lines.join('\n')).toMatch(/npm ci.*\n ?---> Using cache/);
     expect(build.lines.join('\n')).not.toContain('added 1 package');
   });
+
+  it.for(['python', 'go'] as const)(
+    'builds a source in %s, which answers on $PORT as nobody',
+    { timeout: 240_000 },
+    async (language, { skip }) => {
+      skip(!languageImageAvailable(language), `the image of ${language} is missing (npm run images)`);
+      const artifact = await startBuild(builder, await echoName(language), { template: language }).result;
+      made.push(artifact);
+      const { url, stop } = await start(artifact);
+      try {
+        const answer = await fetch(`${url}/echo-name`, { method: 'POST', body: '{"name":"Ada"}' });
+        expect([answer.status, await answer.text()]).toEqual([200, 'Hello, Ada']);
+      } finally {
+        await stop();
+      }
+    },
+  );
 
   it('builds the Dockerfile of the user as it is', async () => {
     const source = sourceOf({

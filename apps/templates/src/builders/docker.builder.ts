@@ -6,24 +6,30 @@ import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
 import { packSource } from '../archive/pack-source.ts';
-import { withoutFolder, type SourceFile, type SourceTree } from '../archive/source-tree.ts';
-import { planNodeBuild } from '../plan-node-build.ts';
+import type { SourceFile, SourceTree } from '../archive/source-tree.ts';
+import { languages, type Language } from '../build-plan.ts';
+import { planBuild } from '../plan-build.ts';
 import type { Builder, BuildLimits, BuildRequest, Component } from './builder.ts';
 import { readProgress } from './read-progress.ts';
 import { readCaFile } from './read-ca-file.ts';
-import { cacheLabel, contextPaths, writeNodeDockerfile } from './write-node-dockerfile.ts';
+import { cacheLabel, contextPaths, writeDockerfile } from './write-dockerfile.ts';
 
 export interface DockerBuilderOptions {
   /** An engine's address as `DOCKER_HOST` writes it. */
   host: string;
   limits: BuildLimits;
-  /** The base of Node.js images; else our own where it was made, else the public one. */
-  nodeImage?: string | undefined;
+  /** The base of a language's images; else our own where it was made, else the public one. */
+  images?: Partial<Record<Language, string | undefined>>;
   caFile?: string | undefined;
 }
 
-const ownNodeImage = 'cestx/node:24';
-const publicNodeImage = 'node:24-slim';
+const baseImages: Record<Language, { own: string; public: string }> = {
+  node: { own: 'cestx/node:24', public: 'node:24-slim' },
+  python: { own: 'cestx/python:3', public: 'python:3-slim' },
+  go: { own: 'cestx/go:1', public: 'golang:1' },
+};
+/** A compiled program needs no more than certificates and time zones. */
+const ownRunImage = 'cestx/run:1';
 const buildLabel = 'cestx.build';
 const sourceLabel = 'cestx.source';
 const periodUs = 100_000;
@@ -83,29 +89,36 @@ export class DockerBuilder implements Builder {
     await ask(this.#docker.getImage(id).remove({ force: true }));
   }
 
-  async #context({
-    template,
-    source,
-    project,
-  }: BuildRequest): Promise<{ tree: SourceTree; dockerfile: string }> {
-    if (template === 'dockerfile') return { tree: source, dockerfile: 'Dockerfile' };
-    const own = withoutFolder(source, 'node_modules');
+  async #context(request: BuildRequest): Promise<{ tree: SourceTree; dockerfile: string }> {
+    const language = languages.find((name) => name === request.template);
+    if (language === undefined) return { tree: request.source, dockerfile: 'Dockerfile' };
+    const { handler, args } = request.settings;
+    const { source, functionName, project } = request;
+    const plan = planBuild(language, { source, functionName, handler, args });
+    for (const note of plan.notes) request.log(note);
     const { caFile } = this.#options;
-    const base = await this.#nodeImage();
-    const text = writeNodeDockerfile(planNodeBuild(own), { base, project, withCa: caFile !== undefined });
+    const images = await this.#baseImages(language);
+    const text = writeDockerfile(plan, { images, project, withCa: caFile !== undefined });
     const inSource = (path: string) => `${contextPaths.source}/${path}`;
-    const files: SourceFile[] = own.files.map((file) => ({ ...file, path: inSource(file.path) }));
+    const files: SourceFile[] = plan.source.files.map((file) => ({ ...file, path: inSource(file.path) }));
     files.push({ path: contextPaths.dockerfile, executable: false, content: Buffer.from(text) });
     if (caFile !== undefined) {
       files.push({ path: contextPaths.ca, executable: false, content: await readCaFile(caFile) });
     }
-    return { tree: { folders: own.folders.map(inSource), files }, dockerfile: contextPaths.dockerfile };
+    return {
+      tree: { folders: plan.source.folders.map(inSource), files },
+      dockerfile: contextPaths.dockerfile,
+    };
   }
 
-  async #nodeImage(): Promise<string> {
-    if (this.#options.nodeImage) return this.#options.nodeImage;
-    const own = await ask(this.#docker.getImage(ownNodeImage).inspect());
-    return own ? ownNodeImage : publicNodeImage;
+  async #baseImages(language: Language): Promise<{ build: string; run: string }> {
+    const { own, public: known } = baseImages[language];
+    const build = this.#options.images?.[language] || ((await this.#has(own)) ? own : known);
+    return { build, run: language === 'go' && (await this.#has(ownRunImage)) ? ownRunImage : build };
+  }
+
+  async #has(image: string): Promise<boolean> {
+    return (await ask(this.#docker.getImage(image).inspect())) !== null;
   }
 
   /** Runs the build to its end and returns the id of the image. */

@@ -1,28 +1,30 @@
 import { describe, expect, it } from 'vitest';
 
+import type { BuildPlan } from './build-plan.ts';
 import { sourceOf } from './archive/read-folder.fixture.ts';
-import { planNodeBuild } from './plan-node-build.ts';
+import { planNode } from './plan-node.ts';
 
 const plan = (manifest: object, files: Record<string, string> = {}) =>
-  planNodeBuild(sourceOf({ 'package.json': manifest, ...files }));
+  planNode({ source: sourceOf({ 'package.json': manifest, ...files }), functionName: 'a', args: {} });
+const phase = (name: 'install' | 'build' | 'prune', of: BuildPlan) =>
+  of.phases.find((one) => one.name === name);
 const lock = { 'package-lock.json': '{}' };
 
 describe('what npm is asked to do', () => {
   it('follows the lock file where there is one', () => {
-    const { install, installFiles } = plan({ main: 'x.js' }, { ...lock, 'x.js': '', '.npmrc': '' });
-    expect(install.slice(0, 2)).toEqual(['ci', '--omit=dev']);
-    expect(installFiles).toEqual(['package.json', 'package-lock.json', '.npmrc']);
-    expect(plan({ main: 'x.js' }, { 'x.js': '' }).install[0]).toBe('install');
+    const install = phase('install', plan({ main: 'x.js' }, { ...lock, 'x.js': '', '.npmrc': '' }));
+    expect(install?.commands[0]?.slice(0, 3)).toEqual(['npm', 'ci', '--omit=dev']);
+    expect(install?.reads).toEqual(['package.json', 'package-lock.json', '.npmrc']);
+    const unlocked = plan({ main: 'x.js' }, { 'x.js': '' });
+    expect(phase('install', unlocked)?.commands[0]?.[1]).toBe('install');
   });
 
   it('installs what a build script needs, and removes it afterwards', () => {
     const built = plan({ scripts: { build: 'tsc', start: 'node dist/x.js' } }, lock);
-    expect(built.install).toContain('--include=dev');
-    expect(built.build.map((args) => args.slice(0, 2))).toEqual([
-      ['run', 'build'],
-      ['prune', '--omit=dev'],
-    ]);
-    expect(plan({ scripts: { start: 'node x.js' } }).build).toEqual([]);
+    expect(phase('install', built)?.commands[0]).toContain('--include=dev');
+    expect(phase('build', built)?.commands).toEqual([['npm', 'run', 'build']]);
+    expect(phase('prune', built)?.commands[0]?.slice(0, 3)).toEqual(['npm', 'prune', '--omit=dev']);
+    expect(plan({ scripts: { start: 'node x.js' } }).phases.map(({ name }) => name)).toEqual(['install']);
   });
 
   it.each([
@@ -32,7 +34,7 @@ describe('what npm is asked to do', () => {
     ['a local folder', { dependencies: { mine: 'file:./mine' } }, true],
     ['packages of the registry', { dependencies: { ms: '^2.0.0' } }, false],
   ])('sees the whole source where the install reads it: %s', (_, manifest, expected) => {
-    expect(plan(manifest, { 'server.js': '' }).installNeedsSource).toBe(expected);
+    expect(phase('install', plan(manifest, { 'server.js': '' }))?.reads === 'all').toBe(expected);
   });
 });
 
@@ -94,6 +96,7 @@ describe('what is started', () => {
     ['a broken package.json', '{', 'not valid JSON'],
     ['a package.json of the wrong shape', '{"scripts": {"start": 1}}', 'scripts.start'],
   ])('is told as missing: %s', (_, text, reason) => {
-    expect(() => planNodeBuild(sourceOf({ 'package.json': text }))).toThrow(reason);
+    const source = sourceOf({ 'package.json': text });
+    expect(() => planNode({ source, functionName: 'a', args: {} })).toThrow(reason);
   });
 });

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
 import { sourceOf } from '../archive/read-folder.fixture.ts';
-import { planNodeBuild } from '../plan-node-build.ts';
-import { writeNodeDockerfile } from './write-node-dockerfile.ts';
+import { planBuild } from '../plan-build.ts';
+import { writeDockerfile } from './write-dockerfile.ts';
+
+const images = { build: 'node:24-slim', run: 'node:24-slim' };
 
 function write(scripts: Record<string, string>, withCa = false): string[] {
-  const plan = planNodeBuild(
-    sourceOf({ 'package.json': { scripts }, 'package-lock.json': '{}', 'server.js': '' }),
-  );
-  return writeNodeDockerfile(plan, { base: 'node:24-slim', project: 'default', withCa }).split('\n');
+  const source = sourceOf({ 'package.json': { scripts }, 'package-lock.json': '{}', 'server.js': '' });
+  const plan = planBuild('node', { source, functionName: 'a', args: {} });
+  return writeDockerfile(plan, { images, project: 'default', withCa }).split('\n');
 }
 
 describe('the generated Dockerfile', () => {
@@ -45,5 +46,28 @@ describe('the generated Dockerfile', () => {
     const stage = lines.lastIndexOf('FROM node:24-slim');
     expect(lines.slice(0, stage).join('\n')).toContain('NODE_EXTRA_CA_CERTS=');
     expect(lines.slice(stage).join('\n')).not.toMatch(/\bca\b|CA_CERTS/i);
+  });
+
+  it('passes no value of a manifest on to the shell or to Docker as more than a value', () => {
+    const source = sourceOf({ 'package.json': { scripts: { start: 'node x.js' } } });
+    const args = { A: '$(id) "quoted" $HOME\nRUN id' };
+    const plan = planBuild('node', { source, functionName: 'a', args });
+    const lines = writeDockerfile(plan, { images, project: 'default', withCa: false }).split('\n');
+    expect(lines).toContain(String.raw`ENV A="\$(id) \"quoted\" \$HOME RUN id"`);
+    expect(lines.filter((line) => line.startsWith('RUN id'))).toEqual([]);
+  });
+
+  it('runs a compiled program on an image without the compiler', () => {
+    const source = sourceOf({ 'go.mod': 'module a\n', 'main.go': 'package main\nfunc main() {}\n' });
+    const plan = planBuild('go', { source, functionName: 'a', args: {} });
+    const lines = writeDockerfile(plan, {
+      images: { build: 'go', run: 'run' },
+      project: 'default',
+      withCa: false,
+    });
+    expect(lines.split('\n').filter((line) => line.startsWith('FROM'))).toEqual([
+      'FROM go AS build',
+      'FROM run',
+    ]);
   });
 });
