@@ -38,14 +38,13 @@ async function findGo() {
   return (folder) =>
     run(
       'docker',
+      // prettier-ignore
       [
-        ...['run', '--rm', '--user', '0', '--volume', `${folder}:/out`],
-        ...['--volume', `${certificates}:${certificates}:ro`],
-        ...Object.entries({ ...settings, GOBIN: '/out' }).flatMap(([name, value]) => [
-          '--env',
-          `${name}=${value}`,
-        ]),
-        ...['cestx/go:1', 'go', 'install', module],
+        'run', '--rm', '--user', '0',
+        '--volume', `${folder}:/out`,
+        '--volume', `${certificates}:${certificates}:ro`,
+        '--env', `GOFLAGS=${settings.GOFLAGS}`, '--env', `CGO_ENABLED=${settings.CGO_ENABLED}`, '--env', 'GOBIN=/out',
+        'cestx/go:1', 'go', 'install', module,
       ],
       { timeout: 600_000 },
     );

@@ -7,7 +7,7 @@ export async function adminKey(path: string): Promise<string> {
   const kept = await readKey(path);
   if (kept) return kept;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const half = `${path}.${process.pid}`;
+  const half = `${path}.${randomBytes(6).toString('hex')}`;
   await writeFile(half, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
   try {
     // link() refuses to replace: of two gateways that start at once, the first one's key holds for both.

@@ -57,7 +57,7 @@ test('what a reader kept is forgotten in time, and what follows is not', async (
   expect((await next.next(false)).map(({ text }) => text)).toEqual(['after']);
 });
 
-test('a flood nobody reads leaves a note in the place of what was dropped', async () => {
+test('a flood nobody reads leaves a note in the place of what was dropped', { timeout: 30_000 }, async () => {
   const log = new ProcessLog(folder);
   await appendFile(logFile(folder, 'stdout'), Buffer.alloc(65 * 1024 ** 2, `${'f'.repeat(63)}\n`));
   await log.enforceCap();
