@@ -5,6 +5,7 @@ export {
   baseImage,
   dockerAvailable,
   dockerMissing,
+  languageAvailable,
   languageImageAvailable,
   s3ServerAvailable,
 } from './what-is-here.ts';

@@ -20,6 +20,13 @@ export function languageImageAvailable(language: keyof typeof languageImages): b
   return inCi() || succeeds('docker', ['image', 'inspect', languageImages[language]]);
 }
 
+/** What builds without containers need of this machine. For `skip(!languageAvailable(…))`; in CI it is never false. */
+export function languageAvailable(language: keyof typeof languageImages): boolean {
+  const python = () => succeeds('python3', ['-c', 'import ensurepip']);
+  const go = () => succeeds('go', ['version']) || succeeds('/usr/local/go/bin/go', ['version']);
+  return inCi() || language === 'node' || (language === 'python' ? python() : go());
+}
+
 /** For `describe.skipIf(!dockerAvailable())`. In CI it is never false: a suite that cannot run there has to fail. */
 export function dockerAvailable(): boolean {
   return inCi() || dockerMissing() === undefined;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Artifact } from '#contracts';
-import { eventually, freePort } from '#testing';
+import { eventually, freePort, languageAvailable } from '#testing';
 
 import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { startBuild } from './builder.suite.ts';
@@ -70,7 +70,8 @@ const event = {
 };
 
 describe('a folder that was built without containers answers on $PORT and ends when it is asked to:', () => {
-  it.each(Object.entries<Project>(projects))('%s', { timeout: 240_000 }, async (_, project) => {
+  it.for(Object.entries<Project>(projects))('%s', { timeout: 240_000 }, async ([, project], { skip }) => {
+    skip(!languageAvailable(project.language), `${project.language} is not installed here`);
     const build = startBuild(builder, sourceOf(project.files), {
       template: project.language,
       settings: { handler: project.handler },
