@@ -290,10 +290,10 @@ describe('the logs room', () => {
     })();
     for (let kill = 0; kill < 4; kill += 1) {
       const child = await startRoomProcess();
+      await eventually(async () => expect((await keptOf(machine)).length).toBeGreaterThan(0));
       await sleep(150 + 150 * kill);
       child.kill('SIGKILL');
       await once(child, 'exit');
-      expect((await keptOf(machine)).length).toBeGreaterThan(0);
     }
     room = await startRoom(logsRoom, environment);
     await pouring;
