@@ -22,6 +22,9 @@ export class ListMachinesQuery {
         state,
         address,
         createdAt: row.createdAt.toISOString(),
+        since: (row.runningSince ?? row.createdAt).toISOString(),
+        reason: null,
+        expiresAt: null,
       })),
     };
   }

@@ -44,6 +44,9 @@ export type DeploymentError = {
     | 'busy'
     | 'build-failed'
     | 'start-failed'
+    | 'no-capacity'
+    | 'over-quota'
+    | 'wait-timeout'
     | 'disk-full'
     | 'expired'
     | 'cancelled'
@@ -108,6 +111,9 @@ export type Machine = {
   state: 'creating' | 'starting' | 'running' | 'frozen' | 'stopped' | 'failed' | 'removed';
   address: string | null;
   createdAt: string;
+  since: string;
+  reason: string | null;
+  expiresAt: string | null;
 };
 
 export type MachineList = { items: Machine[]; nextCursor: string | null };

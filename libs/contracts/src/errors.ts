@@ -40,6 +40,21 @@ export const errorCodes = {
     grpc: 'FAILED_PRECONDITION',
     help: 'Read the last lines of the machine log; the program must listen on $PORT.',
   },
+  'no-capacity': {
+    http: 503,
+    grpc: 'RESOURCE_EXHAUSTED',
+    help: 'Wait until machines rest, ask for less memory, or raise CESTX_HOST_MEMORY and CESTX_HOST_MACHINES.',
+  },
+  'over-quota': {
+    http: 403,
+    grpc: 'RESOURCE_EXHAUSTED',
+    help: 'Remove functions of the project, ask for less, or have its quota raised.',
+  },
+  'wait-timeout': {
+    http: 408,
+    grpc: 'DEADLINE_EXCEEDED',
+    help: 'The machine is not in that state yet; wait again or look at it.',
+  },
   'disk-full': {
     http: 507,
     grpc: 'RESOURCE_EXHAUSTED',
