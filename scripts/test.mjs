@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+
 import { bootstrap, root } from './bootstrap.mjs';
 import { fail, say } from './say.mjs';
 
@@ -14,7 +16,7 @@ const inCi = process.env.CI === 'true';
 async function main(args) {
   const node = await bootstrap();
   const dir = await mkdtemp(join(tmpdir(), 'cestx-vitest-'));
-  const total = { passed: 0, failed: 0, skipped: [] };
+  const total = { passed: 0, failed: 0, failures: [], skipped: [] };
   try {
     for (const project of projects) {
       const file = join(dir, `${project}.json`);
@@ -66,25 +68,43 @@ async function vitest(node, project, file, args) {
 }
 
 function add(total, report, code) {
-  const skipped = (report?.testResults ?? []).flatMap(({ name, assertionResults }) =>
-    assertionResults
-      .filter(({ status }) => !['passed', 'failed'].includes(status))
-      .map(({ fullName }) => `${relative(root, name)}: ${fullName}`),
-  );
+  const skipped = testsOf(report, ({ status }) => !['passed', 'failed'].includes(status));
   // A file that cannot even be loaded has no tests to count as failed.
-  const brokenFiles = (report?.testResults ?? []).filter(
-    ({ status, assertionResults }) =>
-      status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
-  ).length;
-  let failed = (report?.numFailedTests ?? 0) + brokenFiles;
+  const brokenFiles = (report?.testResults ?? [])
+    .filter(
+      ({ status, assertionResults }) =>
+        status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
+    )
+    .map(({ name, message }) => `${relative(root, name)}: ${firstLine(message)}`);
+  let failed = (report?.numFailedTests ?? 0) + brokenFiles.length;
   // An error outside any test, such as an unhandled rejection, or no report at all.
   if (failed === 0 && (code !== 0 || !report)) failed = 1;
   total.passed += report?.numPassedTests ?? 0;
   total.failed += failed;
+  total.failures.push(...testsOf(report, ({ status }) => status === 'failed'), ...brokenFiles);
   total.skipped.push(...skipped);
 }
 
-function tell({ passed, failed, skipped }) {
+/** `file: name of the test`, of those that are asked for, and what was wrong. */
+function testsOf(report, wanted) {
+  return (report?.testResults ?? []).flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(wanted)
+      .map(({ fullName, failureMessages }) =>
+        [`${relative(root, name)}: ${fullName}`, firstLine(failureMessages?.[0])].filter(Boolean).join(': '),
+      ),
+  );
+}
+
+function firstLine(text) {
+  return stripVTControlCharacters(text ?? '')
+    .trim()
+    .split('\n', 1)[0];
+}
+
+function tell({ passed, failed, failures, skipped }) {
+  // Far above, where each was told at length, they are hard to find.
+  for (const line of failures) say(`failed: ${line}`);
   if (skipped.length > 0) {
     say(`\n${'='.repeat(20)} ${skipped.length} TESTS WERE SKIPPED ${'='.repeat(20)}`);
     for (const line of skipped) say(`  ${line}`);
