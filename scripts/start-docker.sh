@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Starts a Docker engine by hand where none answers (a container or CI machine without systemd). Needs root.
 # Leaves it running; `scripts/start-docker.sh --stop` ends the one this script started, by its own pid file.
+#
+# A second engine beside another one: CESTX_DOCKERD_STATE=<folder> scripts/start-docker.sh <more words for dockerd>
+# with DOCKER_HOST=unix://<socket> and at least --data-root, --exec-root and a bridge of its own among the words.
 set -euo pipefail
 
 state=${CESTX_DOCKERD_STATE:-/run/cestx-dockerd}
@@ -32,11 +35,21 @@ if [[ $(id -u) != 0 ]]; then
   exit 1
 fi
 
+words=("$@" --pidfile "$pidfile")
+[[ -n ${DOCKER_HOST:-} ]] && words+=(--host "$DOCKER_HOST")
+# `runtime: crun` of a function works where crun is installed (Debian package crun).
+[[ -x /usr/bin/crun ]] && words+=(--add-runtime crun=/usr/bin/crun)
+
 mkdir -p "$state"
 if ! ours_runs; then
   # Both the engine and its containerd leave such files behind when they are killed, and refuse to start beside them.
-  rm -f "$pidfile" /var/run/docker.pid
-  nohup setsid dockerd --pidfile "$pidfile" >"$log" 2>&1 </dev/null &
+  rm -f "$pidfile"
+  [[ -n ${DOCKER_HOST:-} ]] || rm -f /var/run/docker.pid
+  # crun refuses cgroup v1 with a v2 hierarchy mounted beside it (`unified`), so the engine gets a view without that one.
+  # Mounts made on the host later still reach it (`slave`); its own stay inside.
+  nohup setsid unshare --mount --propagation slave sh -c '
+    if [ -d /sys/fs/cgroup/unified ] && [ -x /usr/bin/crun ]; then umount /sys/fs/cgroup/unified || true; fi
+    exec dockerd "$@"' sh "${words[@]}" >"$log" 2>&1 </dev/null &
 fi
 for _ in $(seq 300); do
   if docker info >/dev/null 2>&1; then

@@ -29,6 +29,7 @@ export function specOf(machine: MachineRow, otlpEndpoint: string | undefined): M
     revision: machine.revision,
     artifact: machine.artifact,
     resources: machine.settings.resources,
+    ...(machine.settings.runtime ? { runtime: machine.settings.runtime } : {}),
     environment: machineEnvironment(machine, otlpEndpoint),
   };
 }

@@ -8,6 +8,8 @@ export interface MachineSpec {
   readonly revision: string;
   readonly artifact: Artifact;
   readonly resources: Settings['resources'];
+  /** What isolates it, where the driver has a choice; without it what the engine takes by itself. */
+  readonly runtime?: Settings['runtime'];
   /** Complete but for `PORT`, which the driver chooses. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -43,7 +45,10 @@ export const logOverlapMs = 2000;
 
 export interface MachineUsage {
   readonly cpuSeconds: number;
+  /** The working set: without what the kernel only keeps because there is room. */
   readonly memoryBytes: number;
+  /** Its own limit, or the memory of the host where it has none. */
+  readonly memoryLimitBytes: number;
   readonly processes: number;
 }
 
@@ -71,6 +76,7 @@ export interface MachineDriver {
   /** Lets go of the machines without touching them, as far as the driver can. */
   close(): Promise<void>;
 
+  /** Throws `start-failed`, not to be tried again, when the driver cannot keep what `spec` asks for. */
   create(spec: MachineSpec): Promise<void>;
   /** Starts a created or an exited machine. Resolves when the program was started, not when it can serve. */
   start(id: string): Promise<void>;

@@ -21,7 +21,7 @@ import {
 import { connectNats, ensureStreams, Feeds, KeyValues, Messenger, Publisher } from '#messaging';
 import { baseImage, type TestServers } from '#testing';
 
-import { connectToEngine } from './drivers/docker.driver.ts';
+import { connectToEngine } from './drivers/engine.ts';
 
 const docker = connectToEngine('unix:///var/run/docker.sock');
 

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 
 import { CestxError } from '#contracts';
 import type { ChosenDriver } from './chosen-driver.ts';
-import { connectToEngine, DockerDriver, whyNoEngine } from './drivers/docker.driver.ts';
+import { DockerDriver } from './drivers/docker.driver.ts';
+import { connectToEngine, whyNoEngine } from './drivers/engine.ts';
 import { ProcessDriver } from './drivers/process.driver.ts';
 import type { MachinesConfig } from './machines.config.ts';
 import { traceDriver } from './trace-driver.ts';
@@ -16,7 +17,7 @@ export async function pickDriver(config: MachinesConfig, house: string): Promise
   const docker = connectToEngine(config.DOCKER_HOST);
   const processes = (): ProcessDriver =>
     new ProcessDriver({ folder: join(config.CESTX_DATA, 'machines'), path: config.PATH, house });
-  const containers = (): DockerDriver => new DockerDriver({ docker, house });
+  const containers = (): DockerDriver => new DockerDriver({ host: config.DOCKER_HOST, house });
 
   if (config.CESTX_DRIVER === 'process') return opened({ driver: processes(), reason: 'It was asked for.' });
   const images = config.CESTX_IMAGE_NODE

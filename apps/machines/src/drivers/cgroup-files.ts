@@ -1,213 +1,84 @@
-import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 
 import type { MachineUsage } from '../machine.driver.ts';
 
-const root = '/sys/fs/cgroup';
-const controllers = ['memory', 'cpu', 'pids'] as const;
+export const cgroupRoot = '/sys/fs/cgroup';
+const controllers = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'] as const;
 type Controller = (typeof controllers)[number];
 
-export interface CgroupLimits {
-  readonly cpu: number;
-  readonly memory: number;
-  readonly pids: number;
-}
-
-async function read(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null);
-}
-async function number(path: string): Promise<number> {
-  return Number.parseInt((await read(path)) ?? '0', 10) || 0;
-}
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null)) !== null;
-}
-
-/** The folders that count and limit some processes; v2 has one for everything, v1 one for each controller. */
+/** The folders that count, limit and freeze some processes; v2 has one for everything, v1 one for each controller. */
 export interface CgroupFolders {
   readonly version: 1 | 2;
-  readonly folders: Partial<Record<Controller | 'cpuacct', string>>;
+  readonly folders: Readonly<Partial<Record<Controller, string>>>;
 }
 
-/** What of cpu, memory and pids this process may limit for others; null is nothing at all. */
-export class CgroupHome {
-  readonly version: 1 | 2;
-  readonly limited: readonly Controller[];
-  readonly #name: string;
-
-  private constructor(version: 1 | 2, limited: readonly Controller[], name: string) {
-    this.version = version;
-    this.limited = limited;
-    this.#name = name;
-  }
-
-  static async find(name: string): Promise<CgroupHome | null> {
-    const version = (await isThere(join(root, 'cgroup.controllers'))) ? 2 : 1;
-    const limited: Controller[] = [];
-    if (version === 2) {
-      const home = join(root, name);
-      try {
-        await mkdir(home, { recursive: true });
-        for (const controller of controllers) {
-          await writeFile(join(root, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
-          await writeFile(join(home, 'cgroup.subtree_control'), `+${controller}`).then(
-            () => limited.push(controller),
-            () => undefined,
-          );
-        }
-      } catch {
-        return null;
-      }
-    } else {
-      for (const controller of controllers) {
-        if (!(await isThere(join(root, controller, 'cgroup.procs')))) continue;
-        await mkdir(join(root, controller, name), { recursive: true }).then(
-          () => limited.push(controller),
-          () => undefined,
-        );
-      }
-    }
-    return limited.length > 0 ? new CgroupHome(version, limited, name) : null;
-  }
-
-  folders(id: string): string[] {
-    if (this.version === 2) return [join(root, this.#name, id)];
-    return this.limited.map((controller) => join(root, controller, this.#name, id));
-  }
-
-  #folder(controller: Controller, id: string): string {
-    return this.version === 2 ? join(root, this.#name, id) : join(root, controller, this.#name, id);
-  }
-
-  /** The files a process writes its own pid to before it becomes the program. */
-  memberships(id: string): string[] {
-    return this.folders(id).map((folder) => join(folder, 'cgroup.procs'));
-  }
-
-  async create(id: string, limits: CgroupLimits): Promise<void> {
-    const period = 100_000;
-    const quota = Math.max(1000, Math.round(limits.cpu * period));
-    const settings: Record<Controller, [file: string, value: string][]> =
-      this.version === 2
-        ? {
-            memory: [
-              ['memory.max', String(limits.memory)],
-              ['memory.swap.max', '0'],
-            ],
-            cpu: [['cpu.max', `${quota} ${period}`]],
-            pids: [['pids.max', String(limits.pids)]],
-          }
-        : {
-            memory: [
-              ['memory.limit_in_bytes', String(limits.memory)],
-              ['memory.memsw.limit_in_bytes', String(limits.memory)],
-            ],
-            cpu: [
-              ['cpu.cfs_period_us', String(period)],
-              ['cpu.cfs_quota_us', String(quota)],
-            ],
-            pids: [['pids.max', String(limits.pids)]],
-          };
-    for (const folder of this.folders(id)) await mkdir(folder, { recursive: true });
-    for (const controller of this.limited) {
-      for (const [file, value] of settings[controller]) {
-        // Swap accounting may be off; then there is no such file and nothing to limit.
-        const optional = file.includes('swap') || file.includes('memsw');
-        await writeFile(join(this.#folder(controller, id), file), value).catch((error: unknown) => {
-          if (!optional) throw error;
-        });
-      }
-    }
-  }
-
-  async members(id: string): Promise<number[]> {
-    const lists = await Promise.all(this.memberships(id).map(read));
-    return [...new Set(lists.flatMap((text) => (text ?? '').split('\n').filter(Boolean).map(Number)))];
-  }
-
-  async outOfMemoryKills(id: string): Promise<number> {
-    if (!this.limited.includes('memory')) return 0;
-    const file = this.version === 2 ? 'memory.events' : 'memory.oom_control';
-    return Number(
-      /^oom_kill (\d+)/m.exec((await read(join(this.#folder('memory', id), file))) ?? '')?.[1] ?? 0,
-    );
-  }
-
-  /** Removes what earlier lives left; folders with members stay. */
-  async sweep(): Promise<void> {
-    for (const home of this.folders('.')) {
-      const entries = await readdir(home, { withFileTypes: true }).catch(() => []);
-      for (const entry of entries)
-        if (entry.isDirectory()) await rmdir(join(home, entry.name)).catch(() => undefined);
-    }
-  }
-
-  /** Removes the home itself when no machine is left in it. */
-  async close(): Promise<void> {
-    for (const folder of this.folders('.')) await rmdir(folder).catch(() => undefined);
-  }
-
-  async remove(id: string): Promise<void> {
-    for (const folder of this.folders(id)) {
-      // The kernel lets go of ended members a little later than their exit.
-      for (let attempt = 0; attempt < 40; attempt++) {
-        const error = await rmdir(folder).catch((thrown: NodeJS.ErrnoException) => thrown);
-        if (!error || error.code === 'ENOENT') break;
-        await delay(25);
-      }
-    }
-  }
-
-  usage(id: string): Promise<MachineUsage | null> {
-    if (this.version === 2) return usageIn({ version: 2, folders: { memory: this.#folder('memory', id) } });
-    return usageIn({
-      version: 1,
-      folders: Object.fromEntries(
-        this.limited.map((controller) => [controller, this.#folder(controller, id)]),
-      ),
-    });
-  }
+export async function readText(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch(() => null);
 }
 
-/** The cgroups of any process that is to be seen from here. */
-export async function cgroupsOf(pid: number): Promise<CgroupFolders | null> {
-  const text = await read(`/proc/${pid}/cgroup`);
+/** v2 when its files are at the root; a v2 hierarchy mounted beside v1 (`unified`) counts nothing for us. */
+export async function cgroupVersion(): Promise<1 | 2> {
+  return (await stat(join(cgroupRoot, 'cgroup.controllers')).catch(() => null)) ? 2 : 1;
+}
+
+/** v2: the same folder under every controller's name. */
+export function oneFolder(folder: string): CgroupFolders {
+  return { version: 2, folders: Object.fromEntries(controllers.map((name) => [name, folder])) };
+}
+
+/**
+ * The cgroups of a container, found through its first process; null when they are not to be seen from here.
+ * Whether the engine names them itself (`/docker/<id>`) or systemd does (`docker-<id>.scope`), the container's id is part
+ * of one segment; what lies below belongs to the container. A path without it is somebody else's: the engine runs on
+ * another host, and its pid means another process here.
+ */
+export async function cgroupsOfContainer(pid: number, containerId: string): Promise<CgroupFolders | null> {
+  const text = await readText(`/proc/${pid}/cgroup`);
   if (text === null) return null;
-  const entries = text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => /^\d+:([^:]*):(.*)$/.exec(line))
-    .filter((match) => match !== null);
-  if (await isThere(join(root, 'cgroup.controllers'))) {
-    const path = entries.find((match) => match[1] === '')?.[2] ?? '/';
-    return { version: 2, folders: { memory: join(root, path) } };
-  }
-  const folders: CgroupFolders['folders'] = {};
-  for (const [, names = '', path = '/'] of entries) {
-    for (const name of names.split(',')) {
-      if (name === 'memory' || name === 'cpu' || name === 'pids' || name === 'cpuacct')
-        folders[name] = join(root, names, path);
-    }
-  }
-  return { version: 1, folders };
+  return foldersIn(text, containerId, await cgroupVersion());
 }
 
-export async function usageIn({ version, folders }: CgroupFolders): Promise<MachineUsage | null> {
-  if (version === 2) {
-    const folder = folders.memory ?? root;
-    const cpu = await read(join(folder, 'cpu.stat'));
-    if (cpu === null) return null;
-    return {
-      cpuSeconds: Number(/^usage_usec (\d+)/m.exec(cpu)?.[1] ?? 0) / 1e6,
-      memoryBytes: await number(join(folder, 'memory.current')),
-      processes: await number(join(folder, 'pids.current')),
-    };
+/** What `/proc/<pid>/cgroup` says, lines of `number:controllers:path`, as folders. */
+export function foldersIn(text: string, containerId: string, version: 1 | 2): CgroupFolders | null {
+  const folders: Partial<Record<Controller, string>> = {};
+  for (const [, names = '', path = ''] of text.matchAll(/^\d+:([^:]*):(.*)$/gm)) {
+    const segments = path.split('/');
+    const own = segments.findIndex((segment) => segment.includes(containerId));
+    if (own < 0) continue;
+    const inside = segments.slice(0, own + 1).join('/');
+    if (version === 2 && names === '') return oneFolder(join(cgroupRoot, inside));
+    for (const name of controllers)
+      if (names.split(',').includes(name)) folders[name] = join(cgroupRoot, names, inside);
   }
-  if (!folders.memory) return null;
+  return Object.keys(folders).length > 0 ? { version, folders } : null;
+}
+
+/**
+ * What they used; null when they are gone. Memory is the working set, as Kubernetes and `docker stats` count it: without
+ * the page cache the kernel may drop at any time.
+ */
+export async function usageIn({ version, folders }: CgroupFolders): Promise<MachineUsage | null> {
+  const { memory, cpu, cpuacct, pids } = folders;
+  const field = (folder: string | undefined, file: string) =>
+    folder ? readText(join(folder, file)) : Promise.resolve(null);
+  const v2 = version === 2;
+  const [used, limit, statistics, time, processes] = await Promise.all([
+    field(memory, v2 ? 'memory.current' : 'memory.usage_in_bytes'),
+    field(memory, v2 ? 'memory.max' : 'memory.limit_in_bytes'),
+    field(memory, 'memory.stat'),
+    v2 ? field(cpu, 'cpu.stat') : field(cpuacct, 'cpuacct.usage'),
+    field(pids, 'pids.current'),
+  ]);
+  if (used === null && time === null) return null;
+  const droppable = v2 ? /^inactive_file (\d+)/m : /^total_inactive_file (\d+)/m;
   return {
-    cpuSeconds: folders.cpuacct ? (await number(join(folders.cpuacct, 'cpuacct.usage'))) / 1e9 : 0,
-    memoryBytes: await number(join(folders.memory, 'memory.usage_in_bytes')),
-    processes: folders.pids ? await number(join(folders.pids, 'pids.current')) : 0,
+    // v2 counts microseconds, v1 nanoseconds.
+    cpuSeconds: v2 ? Number(/^usage_usec (\d+)/m.exec(time ?? '')?.[1] ?? 0) / 1e6 : Number(time ?? 0) / 1e9,
+    memoryBytes: Math.max(0, Number(used ?? 0) - Number(droppable.exec(statistics ?? '')?.[1] ?? 0)),
+    // `max`, and v1's number near 2^63, are no limit: then the host's memory is.
+    memoryLimitBytes: Math.min(Number(limit ?? Number.NaN) || totalmem(), totalmem()),
+    processes: Number(processes ?? 0),
   };
 }

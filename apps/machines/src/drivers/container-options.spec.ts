@@ -16,7 +16,7 @@ const spec: MachineSpec = {
 };
 
 test('no container is made without every limit and every lock', () => {
-  const options = containerOptions(spec, { id: 'h', network: 'cestx', publish: false, imageUser: '' });
+  const options = containerOptions(spec, { id: 'h', publish: false, imageUser: '' });
   expect(options.HostConfig).toMatchObject({
     ReadonlyRootfs: true,
     CapDrop: ['ALL'],
@@ -28,9 +28,27 @@ test('no container is made without every limit and every lock', () => {
     PidsLimit: 64,
     NetworkMode: 'cestx',
     PortBindings: {},
+    Tmpfs: { '/tmp': 'rw,exec,nosuid,nodev,mode=1777,size=67108864' },
+    Ulimits: [
+      { Name: 'nofile', Soft: 8192, Hard: 8192 },
+      { Name: 'core', Soft: 0, Hard: 0 },
+    ],
+    LogConfig: { Type: 'json-file', Config: { 'max-size': '8388608', 'max-file': '2' } },
   });
   expect(options.HostConfig).not.toHaveProperty('Binds');
   expect(options.Env).toEqual(['GREETING=Hello=you', 'PORT=8080']);
+});
+
+test('a machine without network is in the closed one, and asks no name server', () => {
+  const options = containerOptions(
+    { ...spec, resources: { ...spec.resources, network: false }, runtime: 'crun' },
+    { id: 'h', publish: false, imageUser: '' },
+  );
+  expect(options.HostConfig).toMatchObject({
+    NetworkMode: 'cestx-closed',
+    Dns: ['127.0.0.1'],
+    Runtime: 'crun',
+  });
 });
 
 test.each(['', 'root', '0', '0:0', '00', 'root:root', undefined])(

@@ -1,6 +1,7 @@
 import type { ContainerCreateOptions } from 'dockerode';
 
 import type { MachineSpec } from '../machine.driver.ts';
+import { closedNetwork, openNetwork } from './container-networks.ts';
 
 export const labels = {
   machine: 'cestx.machine',
@@ -28,10 +29,11 @@ export function userFor(imageUser: string | undefined): string {
 /** Every limit and every lock of a function's container, in one place. */
 export function containerOptions(
   spec: MachineSpec,
-  house: { id: string; network: string; publish: boolean; imageUser: string | undefined },
+  house: { id: string; publish: boolean; imageUser: string | undefined },
 ): ContainerCreateOptions {
   if (spec.artifact.kind !== 'image')
     throw new Error(`a container cannot be made from a ${spec.artifact.kind}`);
+  const { resources } = spec;
   return {
     name: containerName(spec.id),
     Image: spec.artifact.image,
@@ -48,24 +50,31 @@ export function containerOptions(
     ExposedPorts: { [portKey]: {} },
     HostConfig: {
       Init: true,
-      NetworkMode: house.network,
+      NetworkMode: resources.network ? openNetwork : closedNetwork,
+      // The engine would still ask the world's name servers for a machine that may not.
+      ...(resources.network ? {} : { Dns: ['127.0.0.1'] }),
+      ...(spec.runtime ? { Runtime: spec.runtime } : {}),
       RestartPolicy: { Name: 'no' },
       PortBindings: house.publish ? { [portKey]: [{ HostIp: '127.0.0.1', HostPort: '' }] } : {},
       ReadonlyRootfs: true,
-      Tmpfs: { '/tmp': 'rw,exec,nosuid,nodev,mode=1777,size=64m' },
+      Tmpfs: { '/tmp': `rw,exec,nosuid,nodev,mode=1777,size=${resources.tmp}` },
       Privileged: false,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       IpcMode: 'private',
-      Memory: spec.resources.memory,
-      MemorySwap: spec.resources.memory,
-      NanoCpus: Math.round(spec.resources.cpu * 1e9),
-      PidsLimit: spec.resources.pids,
+      Memory: resources.memory,
+      MemorySwap: resources.memory,
+      NanoCpus: Math.round(resources.cpu * 1e9),
+      PidsLimit: resources.pids,
       Ulimits: [
-        { Name: 'nofile', Soft: 8192, Hard: 8192 },
+        { Name: 'nofile', Soft: resources.files, Hard: resources.files },
         { Name: 'core', Soft: 0, Hard: 0 },
       ],
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '8m', 'max-file': '2' } },
+      // Two files take turns, so half of the lines at most are lost at a change.
+      LogConfig: {
+        Type: 'json-file',
+        Config: { 'max-size': String(Math.ceil(resources.logs / 2)), 'max-file': '2' },
+      },
     },
   };
 }

@@ -6,18 +6,21 @@ import { baseImage, dockerAvailable, eventually } from '#testing';
 
 import { defaultResources } from '#contracts';
 
-import { connectToEngine, DockerDriver } from './docker.driver.ts';
+import { DockerDriver } from './docker.driver.ts';
+import { connectToEngine } from './engine.ts';
 import { describeMachineDriver } from './machine-driver.suite.ts';
 
-const docker = connectToEngine('unix:///var/run/docker.sock');
+const host = 'unix:///var/run/docker.sock';
+const docker = connectToEngine(host);
 const images: string[] = [];
 
 describeMachineDriver(
   'docker',
   {
     outlives: true,
+    contains: true,
     async open(house) {
-      const driver = new DockerDriver({ docker, house });
+      const driver = new DockerDriver({ host, house });
       await driver.open();
       return driver;
     },
@@ -42,7 +45,7 @@ describeMachineDriver(
 
 describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
   const house = `locks-${randomUUID().slice(0, 8)}`;
-  const driver = new DockerDriver({ docker, house });
+  const driver = new DockerDriver({ host, house });
   const answer = `require('node:http').createServer(async (q, r) => r.end(await (async () => {
     const fs = require('node:fs');
     const url = new URL(q.url, 'http://x');
@@ -120,7 +123,7 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
       NanoCpus: 5e8,
       PidsLimit: 32,
       ReadonlyRootfs: true,
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '8m', 'max-file': '2' } },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '8388608', 'max-file': '2' } },
     });
     expect(info.Image).toBe(lockImage);
     expect(info.Config.Labels).toMatchObject({

@@ -16,6 +16,8 @@ export interface DriverUnderTest {
   clean(house: string): Promise<void>;
   /** True when machines go on while no driver is there. */
   readonly outlives: boolean;
+  /** True when what a machine may have beyond cpu, memory and processes can be bounded: network, size of /tmp. */
+  readonly contains: boolean;
 }
 
 const serve = `
@@ -163,6 +165,60 @@ export function describeMachineDriver(name: string, under: DriverUnderTest, skip
       }
     });
 
+    test('freezing and thawing under load goes wrong in none of 200 cycles, and no answer is lost', async () => {
+      const id = await started(server);
+      await answering(id);
+      const stop = new AbortController();
+      let answers = 0;
+      const load = Array.from({ length: 4 }, async () => {
+        while (!stop.signal.aborted) {
+          expect(await get(id, '/', 10_000)).toBe('hello');
+          answers++;
+        }
+      });
+      for (let cycle = 0; cycle < 200; cycle++) {
+        await driver.freeze(id);
+        expect((await driver.inspect(id))?.state).toBe('frozen');
+        await driver.thaw(id);
+        expect((await driver.inspect(id))?.state).toBe('running');
+        if (cycle % 20 === 0) expect(await get(id, '/', 5000)).toBe('hello');
+      }
+      stop.abort();
+      await Promise.all(load);
+      expect(answers).toBeGreaterThan(10);
+    });
+
+    test('what is frozen can be frozen again, what runs thawed again, and what is not there is a conflict', async () => {
+      const id = await started(server);
+      await answering(id);
+      await driver.freeze(id);
+      await driver.freeze(id);
+      expect((await driver.list()).map(({ state }) => state)).toEqual(['frozen']);
+      expect((await driver.inspect(id))?.address).not.toBeNull();
+      await driver.thaw(id);
+      await driver.thaw(id);
+      expect(await get(id, '/', 5000)).toBe('hello');
+      await driver.stop(id, 1000);
+      await expect(driver.freeze(id)).rejects.toMatchObject({ code: 'conflict' });
+      await expect(driver.thaw(id)).rejects.toMatchObject({ code: 'conflict' });
+    });
+
+    test('a frozen machine can be removed, by its own driver and by one that never saw it', async () => {
+      const ids = await Promise.all([started(server), started(server)]);
+      await Promise.all(ids.map(answering));
+      await Promise.all(ids.map((id) => driver.freeze(id)));
+      const [own, orphan] = ids;
+      await driver.remove(own);
+      expect(await driver.inspect(own)).toBeNull();
+      if (!under.outlives) await driver.close();
+      const next = await under.open(house);
+      expect((await next.inspect(orphan))?.state).toBe(under.outlives ? 'frozen' : 'exited');
+      await next.remove(orphan);
+      expect(await next.list()).toEqual([]);
+      if (under.outlives) await driver.close();
+      driver = next;
+    });
+
     test('a frozen machine can be stopped, and ends in its own way', async () => {
       const id = await started(server);
       await answering(id);
@@ -287,10 +343,38 @@ export function describeMachineDriver(name: string, under: DriverUnderTest, skip
       await eventually(async () => !(await commandLines()).some((line) => line.includes('987654')));
     });
 
+    test('open files are limited as asked, and so is /tmp where the driver can', async () => {
+      const writing = await under.artifactOf(`
+        const fs = require('node:fs');
+        let free = -1;
+        try { free = fs.statfsSync('/tmp').blocks * fs.statfsSync('/tmp').bsize; } catch {}
+        console.log(JSON.stringify({ free, files: /Max open files +(\\d+)/.exec(fs.readFileSync('/proc/self/limits', 'utf8'))[1] }));
+      `);
+      const id = await started(writing, {
+        resources: { ...defaultResources, cpu: 1, files: 300, tmp: 5 * 1024 ** 2 },
+      });
+      await exited(id);
+      const said = JSON.parse(texts(await linesOf(id))[0] ?? '{}') as { files: string; free: number };
+      expect(said.files).toBe('300');
+      if (under.contains) expect(said.free).toBe(5 * 1024 ** 2);
+      else expect(isUnlimited('/tmp')).toBe(true);
+    });
+
+    test('what cannot be kept is refused, and nothing is left of it', async () => {
+      const unknown = specOf(server, { runtime: 'sysbox-runc' });
+      await expect(driver.create(unknown)).rejects.toMatchObject({ code: 'start-failed', retryable: false });
+      if (!under.contains) {
+        const alone = specOf(server, { resources: { ...defaultResources, network: false } });
+        await expect(driver.create(alone)).rejects.toMatchObject({ code: 'start-failed', retryable: false });
+      }
+      expect(await driver.list()).toEqual([]);
+    });
+
     test('its use of cpu and memory can be read while it runs', async () => {
       const id = await started(server);
       await answering(id);
       const usage = await driver.stats(id);
+      if (!isUnlimited('memory')) expect(usage?.memoryLimitBytes).toBe(128 * 1024 ** 2);
       expect(usage?.memoryBytes).toBeGreaterThan(1024 ** 2);
       expect(usage?.cpuSeconds).toBeGreaterThan(0);
       expect(usage?.processes).toBeGreaterThan(0);

@@ -15,13 +15,21 @@ export interface Launch {
   readonly asNobody: boolean;
   /** Bound the processes of the user; only for when no cgroup counts those of the machine. */
   readonly processes: number | null;
+  /** Open files of one process. */
+  readonly files: number;
 }
 
 /**
  * The words that start a program with what a plain process can be limited by. One pid all the way: each link becomes the
  * next. It dies with its parent, gains no privileges, and may not open files without end.
  */
-export function launchWords({ command, cgroupFiles, asNobody, processes }: Launch): [string, ...string[]] {
+export function launchWords({
+  command,
+  cgroupFiles,
+  asNobody,
+  processes,
+  files,
+}: Launch): [string, ...string[]] {
   return [
     'sh',
     '-c',
@@ -45,7 +53,7 @@ export function launchWords({ command, cgroupFiles, asNobody, processes }: Launc
         ]
       : []),
     'prlimit',
-    '--nofile=8192:8192',
+    `--nofile=${files}:${files}`,
     '--core=0:0',
     ...(processes === null ? [] : [`--nproc=${processes}:${processes}`]),
     '--',

@@ -12,8 +12,7 @@ const chunkBytes = 256 * 1024;
 /** When the journal is made new, and what was read is given back to the disk. */
 const compactAfterBytes = 1024 ** 2;
 const compactAfterLines = 5000;
-/** A machine that writes faster than its lines can be kept loses the middle of them, and is told so. */
-const maxUnreadBytes = 64 * 1024 ** 2;
+/** What is left of lines nobody kept in time, when they had to be cut. */
 const keptOfUnread = 1024 ** 2;
 
 interface Piece {
@@ -44,8 +43,12 @@ export class ProcessLog {
   #lastMs = 0;
   #lastCount = 0;
 
-  constructor(folder: string) {
+  readonly #maxUnread: number;
+
+  /** A machine that writes faster than its lines can be kept loses all but the last of `maxUnreadBytes`, and is told so. */
+  constructor(folder: string, maxUnreadBytes: number) {
     this.#folder = folder;
+    this.#maxUnread = maxUnreadBytes;
     this.#journal = join(folder, 'lines.journal');
   }
 
@@ -129,8 +132,8 @@ export class ProcessLog {
     for (const stream of streams) {
       const size = (await stat(logFile(this.#folder, stream)).catch(() => null))?.size ?? 0;
       const from = Math.max(this.#read[stream], this.#skipTo[stream]);
-      if (size - from <= maxUnreadBytes) continue;
-      this.#skipTo[stream] = size - keptOfUnread;
+      if (size - from <= this.#maxUnread) continue;
+      this.#skipTo[stream] = size - Math.min(keptOfUnread, this.#maxUnread);
       await this.#free(stream, from, this.#skipTo[stream]);
     }
   }

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 /**
  * A shell that outlives us by an instant: when its input ends, because we ended, however we ended, it kills every process
  * group and every member of every cgroup it was told of. `--pdeathsig` alone reaches only the first process of a machine.
+ * Frozen ones are let go after their signal, for only then it reaches them (cgroup v1).
  */
 const script = `
 trap '' INT TERM HUP
@@ -20,6 +21,8 @@ for each in $known; do
   kill -KILL -- "-\${each%%:*}" 2>/dev/null
   for file in $(printf %s "\${each#*:}" | tr , ' '); do
     for pid in $(cat "$file" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
+    state="\${file%/*}/freezer.state"
+    [ -e "$state" ] && echo THAWED > "$state"
   done
 done
 `;

@@ -15,6 +15,7 @@ describeMachineDriver(
   'process',
   {
     outlives: false,
+    contains: false,
     async open(house) {
       const driver = new ProcessDriver({ folder: join(root, house), path, house });
       await driver.open();

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
-import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -8,33 +9,25 @@ import { CestxError } from '#contracts';
 import type {
   Listener,
   MachineDriver,
-  MachineExit,
   MachineLine,
   MachineSpec,
   MachineUsage,
   SeenMachine,
 } from '../machine.driver.ts';
 import { SeenLines } from '../seen-lines.ts';
-import { CgroupHome } from './cgroup-files.ts';
+import { usageIn } from './cgroup-files.ts';
+import { CgroupHome } from './cgroup-home.ts';
+import { setFrozen } from './freezer.ts';
 import { listenersOf, pidsOfGroup, pidsWithEnvironment, startTimeOf, usageOf } from './proc-files.ts';
 import { killGroup, killOne } from './kill-process.ts';
 import { pickPort } from './pick-port.ts';
 import { launchWords, nobody, othersCanEnter } from './process-launch.ts';
 import { logFile, ProcessLog } from './process-log.ts';
 import { ProcessReaper } from './process-reaper.ts';
-
-/** What is kept on disk of a machine, so that a room that was killed can tell what is gone. */
-interface Kept {
-  readonly spec: MachineSpec;
-  readonly state: SeenMachine['state'];
-  readonly pid: number | null;
-  readonly startTime: string | null;
-  readonly port: number | null;
-  readonly exit: MachineExit | null;
-}
+import { endOfErrors, readRecord, seen, writeRecord, type ProcessRecord } from './process-record.ts';
 
 interface Live {
-  kept: Kept;
+  kept: ProcessRecord;
   readonly log: ProcessLog;
   /** Resolves when the present program and all it started have ended. */
   ended: Promise<void>;
@@ -82,7 +75,7 @@ export class ProcessDriver implements MachineDriver {
     const missing = (['cpu', 'memory', 'pids'] as const).filter(
       (name) => !this.#cgroups?.limited.includes(name),
     );
-    if (missing.length > 0) this.#warnings.push(`Not limited here: ${missing.join(', ')}.`);
+    this.#warnings.push(`Not limited here: ${[...missing, 'size of /tmp', 'network'].join(', ')}.`);
     if (process.getuid?.() === 0) {
       this.#asNobody = await othersCanEnter(this.#folder);
       if (!this.#asNobody)
@@ -109,14 +102,18 @@ export class ProcessDriver implements MachineDriver {
 
   /** A machine of an earlier life: whatever of it still runs has lost its parent, and is ended. */
   async #recall(id: string): Promise<void> {
-    const text = await readFile(join(this.#folder, id, 'machine.json'), 'utf8').catch(() => null);
+    const kept = await readRecord(join(this.#folder, id));
     // Killed in the middle of `create`: nothing was started yet.
-    if (text === null) return rm(join(this.#folder, id), { recursive: true, force: true });
-    const kept = JSON.parse(text) as Kept;
-    const live: Live = { kept, log: new ProcessLog(join(this.#folder, id)), ended: Promise.resolve() };
+    if (kept === null) return rm(join(this.#folder, id), { recursive: true, force: true });
+    const live: Live = {
+      kept,
+      log: new ProcessLog(join(this.#folder, id), kept.spec.resources.logs),
+      ended: Promise.resolve(),
+    };
     this.#machines.set(id, live);
     if (kept.pid !== null && (await startTimeOf(kept.pid)) === kept.startTime) killGroup(kept.pid, 'SIGKILL');
     await this.#killStragglers(id, await pidsWithEnvironment('CESTX_MACHINE', id));
+    if (this.#cgroups) await setFrozen(this.#cgroups.cgroups(id), false);
     if (kept.state === 'running' || kept.state === 'frozen') {
       const exit = {
         code: null,
@@ -134,6 +131,16 @@ export class ProcessDriver implements MachineDriver {
         'start-failed',
         'This revision was built as a container image; deploy it again to run it as a process.',
       );
+    if (spec.runtime)
+      throw new CestxError(
+        'start-failed',
+        `runtime: ${spec.runtime} needs a container engine; functions run as plain processes here.`,
+      );
+    if (!spec.resources.network)
+      throw new CestxError(
+        'start-failed',
+        "network: false needs a container engine; a plain process has this machine's network.",
+      );
     if (this.#machines.has(spec.id)) return;
     const folder = join(this.#folder, spec.id);
     await mkdir(join(folder, 'tmp'), { recursive: true });
@@ -143,7 +150,7 @@ export class ProcessDriver implements MachineDriver {
     }
     const live: Live = {
       kept: { spec, state: 'created', pid: null, startTime: null, port: null, exit: null },
-      log: new ProcessLog(folder),
+      log: new ProcessLog(folder, spec.resources.logs),
       ended: Promise.resolve(),
     };
     await this.#keep(live, live.kept);
@@ -167,6 +174,7 @@ export class ProcessDriver implements MachineDriver {
       cgroupFiles,
       asNobody: this.#asNobody,
       processes: this.#cgroups?.limited.includes('pids') ? null : 4096,
+      files: spec.resources.files,
     });
     const folder = join(this.#folder, id);
     const outputs = await Promise.all([
@@ -228,7 +236,8 @@ export class ProcessDriver implements MachineDriver {
       : code === null
         ? `was ended by signal ${signal}`
         : `exited with code ${code}`;
-    const portTaken = code !== 0 && /EADDRINUSE|address already in use/i.test(await this.#tail(id));
+    const portTaken =
+      code !== 0 && /EADDRINUSE|address already in use/i.test(await endOfErrors(join(this.#folder, id)));
     await this.#cgroups?.remove(id);
     if (this.#machines.has(id))
       await this.#keep(live, {
@@ -262,7 +271,10 @@ export class ProcessDriver implements MachineDriver {
     const { state, pid } = live.kept;
     if (pid === null || (state !== 'running' && state !== 'frozen'))
       throw new CestxError('conflict', `The machine ${id} is not running.`);
-    killGroup(pid, wanted ? 'SIGSTOP' : 'SIGCONT');
+    // Whoever is frozen by its cgroup does not notice; after a SIGSTOP a program could see the SIGCONT.
+    const cgroups = this.#cgroups?.cgroups(id);
+    if (!cgroups || (await setFrozen(cgroups, wanted)) !== 'done')
+      killGroup(pid, wanted ? 'SIGSTOP' : 'SIGCONT');
     await this.#keep(live, { ...live.kept, state: wanted ? 'frozen' : 'running' });
   }
 
@@ -270,9 +282,12 @@ export class ProcessDriver implements MachineDriver {
     const live = this.#machines.get(id);
     const pid = live?.kept.pid ?? null;
     if (!live || pid === null) return;
+    killGroup(pid, graceMs > 0 ? 'SIGTERM' : 'SIGKILL');
+    // Signals reach a frozen program only once it is let go.
+    const cgroups = this.#cgroups?.cgroups(id);
+    if (cgroups) await setFrozen(cgroups, false);
+    killGroup(pid, 'SIGCONT');
     if (graceMs > 0) {
-      killGroup(pid, 'SIGTERM');
-      killGroup(pid, 'SIGCONT');
       const late = new AbortController();
       await Promise.race([live.ended, delay(graceMs, null, { signal: late.signal }).catch(() => undefined)]);
       late.abort();
@@ -301,11 +316,14 @@ export class ProcessDriver implements MachineDriver {
     const pid = this.#machines.get(id)?.kept.pid ?? null;
     if (pid === null) return null;
     const pids = await this.#pids(id, pid);
-    const counted = await this.#cgroups?.usage(id);
-    const { cpuSeconds, memoryBytes } = await usageOf(pids);
+    const cgroups = this.#cgroups?.cgroups(id);
+    const counted = cgroups && (await usageIn(cgroups));
+    const { cpuSeconds, memoryBytes } =
+      counted?.cpuSeconds && counted.memoryBytes ? counted : await usageOf(pids);
     return {
-      cpuSeconds: counted?.cpuSeconds || cpuSeconds,
-      memoryBytes: counted?.memoryBytes || memoryBytes,
+      cpuSeconds,
+      memoryBytes,
+      memoryLimitBytes: counted?.memoryLimitBytes ?? totalmem(),
       processes: pids.length,
     };
   }
@@ -352,29 +370,8 @@ export class ProcessDriver implements MachineDriver {
     return live;
   }
 
-  async #keep(live: Live, kept: Kept): Promise<void> {
+  async #keep(live: Live, kept: ProcessRecord): Promise<void> {
     live.kept = kept;
-    const file = join(this.#folder, kept.spec.id, 'machine.json');
-    // Two may be written at once, by a start and by the exit that overtakes it; each has its own way in.
-    const fresh = `${file}.${kept.state}`;
-    await writeFile(fresh, JSON.stringify(kept), { mode: 0o600 });
-    await rename(fresh, file);
+    await writeRecord(join(this.#folder, kept.spec.id), kept);
   }
-
-  async #tail(id: string): Promise<string> {
-    const file = await open(logFile(join(this.#folder, id), 'stderr')).catch(() => null);
-    if (!file) return '';
-    try {
-      const { size } = await file.stat();
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, Math.max(0, size - 4096));
-      return buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  }
-}
-
-function seen({ spec, state, port, exit }: Kept): SeenMachine {
-  const up = state === 'running' || state === 'frozen';
-  return { id: spec.id, state, address: up ? `127.0.0.1:${port}` : null, exit: up ? null : exit };
 }
