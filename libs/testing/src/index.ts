@@ -7,6 +7,7 @@ export {
   dockerMissing,
   languageAvailable,
   languageImageAvailable,
+  engineHasRuntime,
   s3ServerAvailable,
 } from './what-is-here.ts';
 export { freePort } from '#servers';

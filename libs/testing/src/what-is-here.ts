@@ -40,6 +40,20 @@ export function s3ServerAvailable(): boolean {
   return inCi() || succeeds(s3ServerBinary, ['--version']);
 }
 
+/** Whether the engine here has a runtime (`crun`, say). In CI it is never false: `.ci/run` installs what tests need. */
+export function engineHasRuntime(name: string): boolean {
+  if (inCi()) return true;
+  try {
+    const format = '{{range $name, $_ := .Runtimes}}{{$name}} {{end}}';
+    return execFileSync('docker', ['info', '--format', format], { timeout: 10_000 })
+      .toString()
+      .split(' ')
+      .includes(name);
+  } catch {
+    return false;
+  }
+}
+
 function inCi(): boolean {
   return process.env.CI === 'true';
 }

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { baseImage, dockerAvailable, eventually } from '#testing';
+import { baseImage, dockerAvailable, engineHasRuntime, eventually } from '#testing';
 
 import { defaultResources } from '#contracts';
 
+import type { MachineSpec } from '../machine.driver.ts';
 import { DockerDriver } from './docker.driver.ts';
 import { connectToEngine } from './engine.ts';
 import { describeMachineDriver } from './machine-driver.suite.ts';
@@ -50,15 +53,27 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
     const fs = require('node:fs');
     const url = new URL(q.url, 'http://x');
     if (url.pathname === '/write') try { fs.writeFileSync(url.searchParams.get('to'), 'x'); return 'written'; } catch (e) { return e.code; }
+    if (url.pathname === '/lookup') return new (require('node:dns/promises').Resolver)({ timeout: 1000, tries: 1 }).resolve4('deb.debian.org').then(() => 'found', (e) => e.code);
     if (url.pathname === '/dial') return new Promise((done) => {
-      const s = require('node:net').connect(8080, url.searchParams.get('to'));
+      const s = require('node:net').connect(Number(url.searchParams.get('port') ?? 8080), url.searchParams.get('to'));
       s.setTimeout(1500, () => { s.destroy(); done('nothing'); }).on('connect', () => { s.destroy(); done('connected'); }).on('error', (e) => done(e.code));
     });
     return 'hello';
   })())).listen(8080, '0.0.0.0')`;
   let addresses: string[];
   let lockImage = '';
-  const ids = ['a', 'b'].map((name) => `m-${name}-${randomUUID().slice(0, 8)}`);
+  const ids = ['a', 'b', 'closed'].map((name) => `m-${name}-${randomUUID().slice(0, 8)}`);
+  const resources = { ...defaultResources, cpu: 0.5, memory: 64 * 1024 ** 2, pids: 32 };
+  const specOf = (id: string, more: Partial<MachineSpec> = {}): MachineSpec => ({
+    id,
+    project: 'default',
+    function: 'locks',
+    revision: 'locks-v1',
+    artifact: { kind: 'image', image: lockImage },
+    resources,
+    environment: {},
+    ...more,
+  });
 
   beforeAll(async () => {
     await driver.open();
@@ -71,15 +86,8 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
     await container.remove();
     lockImage = image;
     for (const id of ids) {
-      await driver.create({
-        id,
-        project: 'default',
-        function: 'locks',
-        revision: 'locks-v1',
-        artifact: { kind: 'image', image },
-        resources: { ...defaultResources, cpu: 0.5, memory: 64 * 1024 ** 2, pids: 32 },
-        environment: {},
-      });
+      const network = id !== ids[2];
+      await driver.create(specOf(id, { resources: { ...resources, network } }));
       await driver.start(id);
     }
     const seen = await Promise.all(ids.map((id) => driver.inspect(id)));
@@ -107,6 +115,45 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
     const [from, to] = addresses;
     expect(await ask(from, `/dial?to=${to?.split(':')[0]}`)).toBe('nothing');
     expect(await ask(to, '/')).toBe('hello');
+  });
+
+  test('a machine without network can be called, and reaches no name server, no machine and not this host', async () => {
+    const closed = addresses[2];
+    const host = createServer().listen(0, '0.0.0.0');
+    await once(host, 'listening');
+    const { port } = host.address() as AddressInfo;
+    const gateways = [addresses[0], closed].map((address) => address?.replace(/\.\d+:.*$/, '.1'));
+    try {
+      expect(await ask(addresses[0], `/dial?to=${gateways[0]}&port=${port}`)).toBe('connected');
+      for (const to of gateways)
+        expect(await ask(closed, `/dial?to=${to}&port=${port}`)).not.toBe('connected');
+      expect(await ask(closed, `/dial?to=${addresses[0]?.split(':')[0]}`)).not.toBe('connected');
+      expect(await ask(closed, '/lookup')).not.toBe('found');
+    } finally {
+      host.close();
+    }
+  });
+
+  test('crun runs, freezes and measures a machine like the runtime the engine takes by itself', async ({
+    skip,
+  }) => {
+    skip(
+      !engineHasRuntime('crun'),
+      'the engine has no crun (scripts/start-docker.sh adds it where it is installed)',
+    );
+    const id = `m-crun-${randomUUID().slice(0, 8)}`;
+    ids.push(id);
+    await driver.create(specOf(id, { runtime: 'crun' }));
+    await driver.start(id);
+    const address = (await driver.inspect(id))?.address ?? '';
+    await eventually(() => ask(address, '/'));
+    await driver.freeze(id);
+    expect((await driver.inspect(id))?.state).toBe('frozen');
+    await driver.thaw(id);
+    expect(await ask(address, '/')).toBe('hello');
+    expect(await driver.stats(id)).toMatchObject({ memoryLimitBytes: 64 * 1024 ** 2 });
+    const { HostConfig } = await docker.getContainer(`cestx-${id}`).inspect();
+    expect(HostConfig.Runtime).toBe('crun');
   });
 
   test('only /tmp can be written', async () => {
