@@ -89,7 +89,7 @@ describe('errors name the key', () => {
 
   test.each([
     ['name: a\nscale: { min: 1 }', '"scale": not supported yet'],
-    ['name: a\nresources: { network: false }', '"resources.network": not supported yet'],
+    ['name: a\nhandler: hello\nscale: { min: 1 }', '"handler", "scale": not supported yet'],
   ])('%j: a key that nothing acts on is refused, not ignored', (text, expected) => {
     expect(problem(text)).toContain(expected);
   });
@@ -109,6 +109,8 @@ describe('errors name the key', () => {
     ['name: -a', 'name:'],
     ['template: node', 'name:'],
     ['name: a\nresources: { memory: 1Mi }', 'resources.memory: must be at least 16Mi'],
+    ['name: a\nresources: { files: 3 }', 'resources.files: '],
+    ['name: a\nruntime: kata', 'runtime: '],
     ['name: a\ntimeout: 0s', 'timeout: must be between 1ms and 1h'],
     ['name: a\nhealth: { path: health }', 'health.path: must be a path that starts with /'],
   ])('%j is refused at %s', (text, expected) => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { defaultResources } from '#contracts';
+import { defaultResources, parseManifest, settingsSchema } from '#contracts';
 
 import type { MachineSpec } from '../machine.driver.ts';
 import { containerOptions, userFor } from './container-options.ts';
@@ -48,6 +48,27 @@ test('a machine without network is in the closed one, and asks no name server', 
     NetworkMode: 'cestx-closed',
     Dns: ['127.0.0.1'],
     Runtime: 'crun',
+  });
+});
+
+test('what a manifest limits reaches the container', () => {
+  const manifest = parseManifest(
+    'name: echo\nruntime: runsc\nresources: { cpu: 2, memory: 64Mi, pids: 9, files: 99, tmp: 1Mi, logs: 4Mi, network: false }',
+  );
+  const { resources, runtime } = settingsSchema.parse(manifest);
+  const options = containerOptions(
+    { ...spec, resources, ...(runtime ? { runtime } : {}) },
+    { id: 'h', publish: false, imageUser: '' },
+  );
+  expect(options.HostConfig).toMatchObject({
+    Runtime: 'runsc',
+    NanoCpus: 2e9,
+    Memory: 67_108_864,
+    PidsLimit: 9,
+    Ulimits: [{ Name: 'nofile', Soft: 99, Hard: 99 }, expect.anything()],
+    Tmpfs: { '/tmp': expect.stringContaining('size=1048576') as string },
+    LogConfig: { Config: { 'max-size': '2097152' } },
+    NetworkMode: 'cestx-closed',
   });
 });
 
