@@ -2,12 +2,12 @@ import { Readable } from 'node:stream';
 
 import { Controller } from '@nestjs/common';
 
+import { textOf } from '#builds';
 import { AcceptSource, CestxError, type RequestOf, type ResponseOf } from '#contracts';
 import { AnswerQuery, Objects } from '#messaging';
 
 import { digestOf, packSource } from './archive/pack-source.ts';
 import { readArchive } from './archive/read-archive.ts';
-import { textOf } from './archive/source-tree.ts';
 import { Lane } from './lane.ts';
 import { sourceName, uploadName } from './object-names.ts';
 import type { SourceRow } from './source.entity.ts';

@@ -1,6 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { Logger } from 'pino';
 
+import { chooseTemplate, isRegistryTrouble, type SourceTree, type TemplateName } from '#builds';
 import { LOGGER } from '#boot';
 import {
   BuildSource,
@@ -15,16 +16,13 @@ import { Feeds, HandleCommand, Messenger, Objects, type MessageContext, type Out
 
 import { digestOf } from './archive/pack-source.ts';
 import { readArchive } from './archive/read-archive.ts';
-import type { SourceTree } from './archive/source-tree.ts';
 import { BuildLog } from './build-log.ts';
 import { BuildQueue } from './build-queue.ts';
 import type { BuildRow } from './build.entity.ts';
 import { BuildStore, discarded } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
 import type { Builder, BuildRequest } from './builders/builder.ts';
-import { chooseTemplate, type TemplateName } from './choose-template.ts';
 import { contentKey } from './content-key.ts';
-import { isRegistryTrouble } from './explain-failure.ts';
 import { sourceName } from './object-names.ts';
 
 type Command = PayloadOf<typeof BuildSource>;

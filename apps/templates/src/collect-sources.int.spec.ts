@@ -10,6 +10,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 
+import { sourceOf, type SourceTree } from '#builds';
 import { startRoom, type RunningRoom } from '#boot';
 import { AcceptSource, BuildSource, DiscardBuild, GetDriver, subjectOf } from '#contracts';
 import { connectNats, JetStreamObjects, Messenger, Publisher, type Objects } from '#messaging';
@@ -17,8 +18,6 @@ import { openDatabase, type Database } from '#storage';
 import { eventually, startTestServers, type TestServers } from '#testing';
 
 import { packSource } from './archive/pack-source.ts';
-import { sourceOf } from './archive/read-folder.fixture.ts';
-import type { SourceTree } from './archive/source-tree.ts';
 import { BuildRow } from './build.entity.ts';
 import { BuildStore } from './build.store.ts';
 import { CollectSourcesLoop } from './collect-sources.loop.ts';

@@ -14,6 +14,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
+import { sourceOf, type SourceTree } from '#builds';
 import { startRoom, type RunningRoom } from '#boot';
 import {
   AcceptSource,
@@ -34,8 +35,6 @@ import { eventually, startTestServers, type TestServers } from '#testing';
 
 import { packSource } from './archive/pack-source.ts';
 import { rawTar, rawZip } from './archive/raw-archives.fixture.ts';
-import { sourceOf } from './archive/read-folder.fixture.ts';
-import type { SourceTree } from './archive/source-tree.ts';
 import { BuildRow } from './build.entity.ts';
 import { BuildStore } from './build.store.ts';
 import { CreateBuild1763700000000 } from './create-build.migration.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { Header, Pax } from 'tar';
 
-import type { SourceFile, SourceTree } from './source-tree.ts';
+import type { SourceFile, SourceTree } from '#builds';
 
 const blockBytes = 512;
 /** Any fixed time will do. Not 1970: some tools take 0 for "unknown". */

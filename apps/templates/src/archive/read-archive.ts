@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 
+import type { SourceTree } from '#builds';
 import { CestxError } from '#contracts';
 
 import { type ArchiveLimits, defaultLimits, tooLarge } from './entry-checker.ts';
 import { readTar } from './read-tar.ts';
 import { readZip } from './read-zip.ts';
-import type { SourceTree } from './source-tree.ts';
 
 /**
  * Reads a source handed in as tar.gz, tar or zip. It is wholly read and checked before anyone sees any of it: links,

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
-import type { SourceTree } from './source-tree.ts';
+import type { SourceTree } from '#builds';
 
 /** A folder of the repository as a checked source, for tests. */
 export async function readFolder(folder: string): Promise<SourceTree> {
@@ -18,14 +18,4 @@ export async function readFolder(folder: string): Promise<SourceTree> {
       })),
     ),
   };
-}
-
-/** A source of the given texts. */
-export function sourceOf(texts: Record<string, string | object>): SourceTree {
-  const files = Object.entries(texts).map(([path, text]) => ({
-    path,
-    executable: false,
-    content: Buffer.from(typeof text === 'string' ? text : JSON.stringify(text)),
-  }));
-  return { folders: [], files };
 }

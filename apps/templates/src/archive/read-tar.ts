@@ -3,10 +3,10 @@ import { createGunzip } from 'node:zlib';
 
 import { Parser, type ReadEntry } from 'tar';
 
+import type { SourceFile, SourceTree } from '#builds';
 import { CestxError } from '#contracts';
 
 import { type ArchiveLimits, EntryChecker, refuse, tooLarge } from './entry-checker.ts';
-import type { SourceFile, SourceTree } from './source-tree.ts';
 
 /** Room for tar's own headers and padding beside the content. */
 const overheadPerEntry = 4096;

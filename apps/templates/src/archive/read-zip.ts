@@ -1,9 +1,9 @@
 import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from 'yauzl';
 
+import type { SourceFile, SourceTree } from '#builds';
 import { CestxError } from '#contracts';
 
 import { type ArchiveLimits, EntryChecker, refuse, tooLarge } from './entry-checker.ts';
-import type { SourceFile, SourceTree } from './source-tree.ts';
 
 const fileTypeMask = 0o170000;
 const regularFile = 0o100000;

@@ -1,4 +1,5 @@
-import { sourceOf } from '../archive/read-folder.fixture.ts';
+import { sourceOf } from '#builds';
+
 import { ProcessBuilder } from './process.builder.ts';
 
 /** A program that builds something endless; a test kills it and looks at what is left. */

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
+import { type ProgramOptions, runProgram } from '#builds';
+
 import { BuildCgroup } from './build-cgroup.ts';
 import type { BuildLimits } from './builder.ts';
-import { type ProgramOptions, runProgram } from './run-program.ts';
 
 const execute = promisify(execFile);
 

@@ -3,12 +3,11 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { sourceOf, type SourceTree, type TemplateName } from '#builds';
 import { CestxError, type Artifact, type BuildSettings } from '#contracts';
 
 import { digestOf } from '../archive/pack-source.ts';
-import { readFolder, sourceOf } from '../archive/read-folder.fixture.ts';
-import type { SourceTree } from '../archive/source-tree.ts';
-import type { TemplateName } from '../choose-template.ts';
+import { readFolder } from '../archive/read-folder.fixture.ts';
 import type { Builder } from './builder.ts';
 
 export interface BuilderUnderTest {

@@ -1,7 +1,5 @@
+import type { SourceTree, TemplateName } from '#builds';
 import type { Artifact, BuildSettings, DriverName } from '#contracts';
-
-import type { SourceTree } from '../archive/source-tree.ts';
-import type { TemplateName } from '../choose-template.ts';
 
 export interface BuildRequest {
   readonly buildId: string;

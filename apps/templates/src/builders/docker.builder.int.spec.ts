@@ -1,10 +1,10 @@
 import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { sourceOf } from '#builds';
 import type { Artifact } from '#contracts';
 import { baseImage, dockerAvailable, languageImageAvailable } from '#testing';
 
-import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { answers } from './answers.fixture.ts';
 import { describeBuilder, echoName, failure, startBuild, suiteProject } from './builder.suite.ts';
 import { DockerBuilder } from './docker.builder.ts';

@@ -2,13 +2,11 @@ import { Readable } from 'node:stream';
 
 import Docker, { type ImageBuildOptions } from 'dockerode';
 
+import { type Language, languages, planBuild, type SourceFile, type SourceTree } from '#builds';
 import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
 import { packSource } from '../archive/pack-source.ts';
-import type { SourceFile, SourceTree } from '../archive/source-tree.ts';
-import { languages, type Language } from '../build-plan.ts';
-import { planBuild } from '../plan-build.ts';
 import type { Builder, BuildLimits, BuildRequest, Component } from './builder.ts';
 import { readProgress } from './read-progress.ts';
 import { readCaFile } from './read-ca-file.ts';

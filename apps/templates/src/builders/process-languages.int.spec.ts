@@ -5,10 +5,10 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { sourceOf } from '#builds';
 import type { Artifact } from '#contracts';
 import { eventually, freePort, languageAvailable } from '#testing';
 
-import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { startBuild } from './builder.suite.ts';
 import { answers } from './answers.fixture.ts';
 import { ProcessBuilder } from './process.builder.ts';

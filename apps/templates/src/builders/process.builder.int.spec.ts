@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { sourceOf } from '#builds';
 import type { Artifact } from '#contracts';
 import { eventually, freePort } from '#testing';
 
-import { sourceOf } from '../archive/read-folder.fixture.ts';
 import { describeBuilder, failure, startBuild } from './builder.suite.ts';
 import { answers } from './answers.fixture.ts';
 import { ProcessBuilder } from './process.builder.ts';

@@ -1,19 +1,25 @@
 import { access, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 
+import {
+  type BuildPhase,
+  type BuildPlan,
+  explainFailure,
+  findProgram,
+  type Language,
+  languages,
+  nameOfStep,
+  neededBy,
+  planBuild,
+  type SourceTree,
+  startArgv,
+} from '#builds';
 import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
-import type { SourceTree } from '../archive/source-tree.ts';
-import { type BuildPhase, type BuildPlan, type Language, languages } from '../build-plan.ts';
-import { explainFailure } from '../explain-failure.ts';
-import { nameOfStep } from '../name-of-step.ts';
-import { planBuild } from '../plan-build.ts';
 import { type Builder, type BuildLimits, type BuildRequest, type Component } from './builder.ts';
-import { BuildSandbox } from './build-sandbox.ts';
-import { findProgram } from './find-program.ts';
+import { BuildSandbox, reachableByNobody } from './build-sandbox.ts';
 import { readCaFile } from './read-ca-file.ts';
-import { neededBy, startArgv } from './start-argv.ts';
 
 export interface ProcessBuilderOptions {
   /** The data folder of the house. */
@@ -55,7 +61,7 @@ export class ProcessBuilder implements Builder {
     });
     const path = join(this.#folder, request.buildId);
     try {
-      const program = await findProgram(language, this.#options.path);
+      const program = await findProgram(language, this.#options.path, reachableByNobody);
       const programs = [...new Set([dirname(process.execPath), dirname(program), ...systemPath])];
       await this.#run(request, plan, { path, program, programs });
       const interpreter = language === 'node' ? process.execPath : await interpreterOf(language, program);

@@ -2,10 +2,8 @@ import type { Readable } from 'node:stream';
 
 import { z } from 'zod';
 
+import { explainFailure, LineSplitter } from '#builds';
 import { CestxError } from '#contracts';
-
-import { explainFailure } from '../explain-failure.ts';
-import { LineSplitter } from './line-splitter.ts';
 
 const lastLineCount = 20;
 

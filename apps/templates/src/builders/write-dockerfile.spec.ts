@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { sourceOf } from '../archive/read-folder.fixture.ts';
-import { planBuild } from '../plan-build.ts';
+import { planBuild, sourceOf } from '#builds';
+
 import { writeDockerfile } from './write-dockerfile.ts';
 
 const images = { build: 'node:24-slim', run: 'node:24-slim' };

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix';
 
-import type { BuildPhase, BuildPlan } from '../build-plan.ts';
+import type { BuildPhase, BuildPlan } from '#builds';
 
 /** Where things lie in the context of a generated build. Only `source/` is the user's, so no name of theirs can clash. */
 export const contextPaths = { dockerfile: 'Dockerfile', ca: 'ca.pem', source: 'source' } as const;

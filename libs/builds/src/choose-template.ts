@@ -1,6 +1,6 @@
 import { CestxError } from '#contracts';
 
-import { findFile, type SourceTree } from './archive/source-tree.ts';
+import { findFile, type SourceTree } from './source-tree.ts';
 
 export const templateNames = ['node', 'python', 'go', 'dockerfile'] as const;
 export type TemplateName = (typeof templateNames)[number];

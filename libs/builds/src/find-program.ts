@@ -3,8 +3,7 @@ import { delimiter, dirname, join } from 'node:path';
 
 import { CestxError } from '#contracts';
 
-import type { Language } from '../build-plan.ts';
-import { reachableByNobody } from './build-sandbox.ts';
+import type { Language } from './build-plan.ts';
 
 /** What a build without containers needs of this machine, and how to get it. */
 const needs: Record<Language, { program: string; help: string }> = {
@@ -20,10 +19,14 @@ const needs: Record<Language, { program: string; help: string }> = {
 };
 
 /**
- * Where the program lies that builds this language. One that the user of builds can run comes first: a Python in somebody's
- * home folder is no use to programs that run as nobody.
+ * Where the program lies that builds this language. One that is `usable` by whoever runs it comes first: a Python in
+ * somebody's home folder is no use to programs that run as nobody.
  */
-export async function findProgram(language: Language, searchPath: string): Promise<string> {
+export async function findProgram(
+  language: Language,
+  searchPath: string,
+  usable: (path: string) => Promise<boolean>,
+): Promise<string> {
   const { program, help } = needs[language];
   const found: string[] = [];
   const folders = [dirname(process.execPath), ...searchPath.split(delimiter), ...usualFolders];
@@ -33,7 +36,7 @@ export async function findProgram(language: Language, searchPath: string): Promi
     const names = await readdir(folder).catch((): string[] => []);
     if (names.includes(program)) found.push(join(folder, program));
   }
-  for (const path of found) if (await reachableByNobody(path)) return path;
+  for (const path of found) if (await usable(path)) return path;
   if (found[0] !== undefined) return found[0];
   throw new CestxError(
     'build-failed',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CestxError } from '#contracts';
 
 import type { BuildPhase } from './build-plan.ts';
-import { findFile, type SourceTree, textOf } from './archive/source-tree.ts';
+import { findFile, type SourceTree, textOf } from './source-tree.ts';
 
 const packageSchema = z.object({
   name: z.string().optional(),

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix';
 
-import type { SourceTree } from './archive/source-tree.ts';
+import type { SourceTree } from './source-tree.ts';
 import type { PlanRequest } from './build-plan.ts';
 import { failed } from './plan-node-install.ts';
 

@@ -1,4 +1,4 @@
-import type { SourceFile, SourceTree } from './archive/source-tree.ts';
+import type { SourceFile, SourceTree } from './source-tree.ts';
 
 export const languages = ['node', 'python', 'go'] as const;
 export type Language = (typeof languages)[number];

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import type { BuildPlan } from '../build-plan.ts';
+import type { BuildPlan } from './build-plan.ts';
 
 /**
  * The command that starts a built folder without a container: with the folder's own programs first in its PATH, then

@@ -1,6 +1,6 @@
 import { normalize } from 'node:path/posix';
 
-import { findFile, type SourceTree, textOf } from './archive/source-tree.ts';
+import { findFile, type SourceTree, textOf } from './source-tree.ts';
 import { type BuildPhase, type BuildPlan, type PlanRequest, textFile } from './build-plan.ts';
 import { chooseGoMain, goMains } from './choose-go-main.ts';
 import { failed } from './plan-node-install.ts';

@@ -1,6 +1,6 @@
 import { CestxError } from '#contracts';
 
-import type { SourceTree } from './archive/source-tree.ts';
+import type { SourceTree } from './source-tree.ts';
 import type { PlanRequest } from './build-plan.ts';
 
 const signatures = ['http', 'cloudevent', 'event', 'typed'];

@@ -3,8 +3,8 @@ import { dirname, join, normalize } from 'node:path/posix';
 import { parse } from 'smol-toml';
 import { z } from 'zod';
 
-import type { SourceFile, SourceTree } from './archive/source-tree.ts';
-import { findFile, textOf } from './archive/source-tree.ts';
+import type { SourceFile, SourceTree } from './source-tree.ts';
+import { findFile, textOf } from './source-tree.ts';
 import { textFile } from './build-plan.ts';
 import { failed } from './plan-node-install.ts';
 

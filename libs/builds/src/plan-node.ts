@@ -1,4 +1,4 @@
-import { findFile, type SourceTree, withoutFolder } from './archive/source-tree.ts';
+import { findFile, type SourceTree, withoutFolder } from './source-tree.ts';
 import type { BuildPhase, BuildPlan, PlanRequest } from './build-plan.ts';
 import {
   choosePackageManager,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { sourceOf } from './archive/read-folder.fixture.ts';
+import { sourceOf } from './source-tree.ts';
 import { chooseTemplate } from './choose-template.ts';
 
 const choose = (paths: string[], wanted?: string) =>

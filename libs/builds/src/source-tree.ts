@@ -27,3 +27,13 @@ export function withoutFolder(tree: SourceTree, folder: string): SourceTree {
     files: tree.files.filter((file) => !within(file.path)),
   };
 }
+
+/** A source of the given texts; what is not text is written as JSON. */
+export function sourceOf(texts: Readonly<Record<string, string | object>>): SourceTree {
+  const files = Object.entries(texts).map(([path, text]) => ({
+    path,
+    executable: false,
+    content: Buffer.from(typeof text === 'string' ? text : JSON.stringify(text)),
+  }));
+  return { folders: [], files };
+}

@@ -1,4 +1,4 @@
-import { textOf, withoutFolder, type SourceTree } from './archive/source-tree.ts';
+import { textOf, withoutFolder, type SourceTree } from './source-tree.ts';
 import type { BuildPhase, BuildPlan, PlanRequest } from './build-plan.ts';
 import { describePythonSearch, findPythonApp, type PythonApp } from './find-python-app.ts';
 import { ensure, pythonDependencies, readPyproject } from './plan-python-install.ts';

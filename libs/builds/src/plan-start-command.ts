@@ -1,4 +1,4 @@
-import { type SourceTree, textOf } from './archive/source-tree.ts';
+import { type SourceTree, textOf } from './source-tree.ts';
 
 /** What the `web:` line of a Procfile says; it has no other purpose than to say how a program starts. */
 export function procfileWeb(source: SourceTree): string | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { BuildPlan } from './build-plan.ts';
-import { sourceOf } from './archive/read-folder.fixture.ts';
+import { sourceOf } from './source-tree.ts';
 import { planNode } from './plan-node.ts';
 
 const plan = (manifest: object, files: Record<string, string> = {}) =>

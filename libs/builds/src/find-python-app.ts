@@ -1,4 +1,4 @@
-import { findFile, type SourceTree, textOf } from './archive/source-tree.ts';
+import { findFile, type SourceTree, textOf } from './source-tree.ts';
 
 /** What of a Python source can be served; `target` is written `module:object`, as servers take it. */
 export type PythonApp =

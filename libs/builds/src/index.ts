@@ -1,0 +1,10 @@
+export { type BuildPhase, type BuildPlan, type Language, languages } from './build-plan.ts';
+export { chooseTemplate, type TemplateName } from './choose-template.ts';
+export { explainFailure, isRegistryTrouble } from './explain-failure.ts';
+export { findProgram } from './find-program.ts';
+export { LineSplitter } from './line-splitter.ts';
+export { nameOfStep } from './name-of-step.ts';
+export { planBuild } from './plan-build.ts';
+export { type ProgramOptions, runProgram } from './run-program.ts';
+export { findFile, type SourceFile, type SourceTree, sourceOf, textOf } from './source-tree.ts';
+export { neededBy, startArgv } from './start-argv.ts';
