@@ -1,7 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 
-import { BuildSource, CestxError, RegisterRoute, type PayloadOf } from '#contracts';
+import {
+  applyScaleChange,
+  asCestxError,
+  BuildSource,
+  CestxError,
+  RegisterRoute,
+  type PayloadOf,
+} from '#contracts';
 import type { CommandEnd } from '#messaging';
 import { traceHeaders, withRoom, type Transaction } from '#storage';
 
@@ -113,8 +120,15 @@ export class SagaRunner {
     } else if (run.saga === 'change-scale') {
       const previousCalls = await this.#store.liveCalls(tx, row);
       run.revision = row.liveRevision;
-      if (!previousCalls) return this.#refuse(tx, row, run);
-      run.input = { ...run.input, previousCalls, scale: { ...previousCalls.scale, ...run.input.change } };
+      if (!previousCalls) {
+        return this.#refuse(tx, row, run, new CestxError('not-found', `${row.name} is not there any more.`));
+      }
+      try {
+        const scale = applyScaleChange(previousCalls.scale, run.input.change ?? {});
+        run.input = { ...run.input, previousCalls, scale };
+      } catch (error) {
+        return this.#refuse(tx, row, run, asCestxError(error));
+      }
     } else {
       run.input = { ...run.input, buildIds: await this.#store.buildIdsOf(tx, row.project, row.name) };
     }
@@ -123,11 +137,10 @@ export class SagaRunner {
     await this.#store.saveFunction(tx, row);
   }
 
-  /** What it is about went away while it waited in line. */
-  async #refuse(tx: Transaction, row: FunctionRow, run: SagaRun): Promise<void> {
-    const message = `${row.name} is not there any more.`;
+  /** While it waited in line something happened after which it makes no sense. */
+  async #refuse(tx: Transaction, row: FunctionRow, run: SagaRun, error: CestxError): Promise<void> {
     run.state = 'failed';
-    run.error = { step: 'waiting', code: 'not-found', message, lastLines: [] };
+    run.error = { step: 'waiting', code: error.code, message: error.message, lastLines: [] };
     await this.#store.saveRun(tx, run, []);
     await this.#finish(tx, row, run);
   }

@@ -1,6 +1,6 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, VersionColumn } from 'typeorm';
 
-import type { Artifact, BuildSettings, Deployment, ScaleChange, ScaleSettings, Settings } from '#contracts';
+import type { Artifact, BuildSettings, Deployment, ScalePatch, ScaleSettings, Settings } from '#contracts';
 
 export type RunState = Deployment['state'];
 export type RunStep = Deployment['steps'][number];
@@ -13,7 +13,7 @@ export interface RunInput {
   settings?: Settings | undefined;
   scale?: ScaleSettings | undefined;
   /** What of the scale is to be another; `scale` follows from it when the run begins. */
-  change?: ScaleChange | undefined;
+  change?: ScalePatch | undefined;
   /** The revision that was live when the run began, and how its calls were treated. */
   previousRevision?: string | null;
   previousCalls?: { timeout: number; concurrency: number; scale: ScaleSettings } | undefined;

@@ -50,6 +50,8 @@ export interface Client {
   /** `source` is a tar.gz or zip; the manifest is function.yaml's text, else it is read from the source. */
   deployFunction(upload: { source: Uint8Array | Blob; manifest?: string | undefined }): Promise<Accepted>;
   removeFunction(name: string): Promise<Accepted>;
+  /** Changes what is given of how a live function scales and rests; durations as in a manifest, `30s`. */
+  changeScale(name: string, change: Parameters<typeof api.changeScale>[1]): Promise<Accepted>;
   getDeployment(id: string): Promise<Deployment>;
   /** Has a deployment that is not live yet undone; one that is live, has ended or is a removal is left alone. */
   cancelDeployment(id: string): Promise<Accepted>;
@@ -94,8 +96,14 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function control(call: ApiCall<unknown>, init: RequestInit = {}): Promise<Response> {
-    const headers = { ...(init.headers as object), ...(key ? { authorization: `Bearer ${key}` } : {}) };
-    const answer = await open(call.path, { ...init, method: call.method, query: call.query, headers });
+    const { method, query, body } = call;
+    const headers = {
+      ...(init.headers as object),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key ? { authorization: `Bearer ${key}` } : {}),
+    };
+    const json = body === undefined ? {} : { body: JSON.stringify(body) };
+    const answer = await open(call.path, { ...init, ...json, method, query, headers });
     if (!answer.ok) throw await problemFrom(answer);
     return answer;
   }
@@ -136,6 +144,7 @@ export function createClient(options: ClientOptions): Client {
     getFunction: (name) => read(api.getFunction(name, inProject)),
     listRevisions: (name, page) => read(api.listRevisions(name, { ...inProject, ...page })),
     removeFunction: (name) => read(api.removeFunction(name, inProject)),
+    changeScale: (name, change) => read(api.changeScale(name, change, inProject)),
     getDeployment: (id) => read(api.getDeployment(id)),
     cancelDeployment: (id) => read(api.cancelDeployment(id)),
     getTrace: (traceId) => read(api.getTrace(traceId)),

@@ -5,6 +5,8 @@ export interface ApiCall<Answer> {
   method: string;
   path: string;
   query: Record<string, string | number | boolean | undefined>;
+  /** Sent as JSON. */
+  body?: unknown;
   /** Never set; carries the type. */
   answer?: Answer;
 }
@@ -208,6 +210,28 @@ export const api = {
     method: 'DELETE',
     path: `/v1/functions/${encodeURIComponent(name)}`,
     query,
+  }),
+  /** Change how a live function scales and rests. */
+  changeScale: (
+    name: string,
+    body: {
+      min?: number | undefined;
+      max?: number | undefined;
+      metric?: 'concurrency' | undefined;
+      target?: number | null | undefined;
+      window?: string | undefined;
+      steps?: { from: number; machines: number }[] | null | undefined;
+      freezeAfter?: string | undefined;
+      stopAfter?: string | undefined;
+      removeAfter?: string | undefined;
+      expiresAfter?: string | null | undefined;
+    },
+    query: { project?: string | undefined } = {},
+  ): ApiCall<Accepted> => ({
+    method: 'PATCH',
+    path: `/v1/functions/${encodeURIComponent(name)}/scale`,
+    query,
+    body,
   }),
   /** List the revisions of a function. */
   listRevisions: (

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { errorCodeSchema, failureSchema } from './errors.ts';
-import { buildSettingsSchema, scaleChangeSchema, scaleSettingsSchema, settingsSchema } from './manifest.ts';
+import { buildSettingsSchema, scalePatchSchema, scaleSettingsSchema, settingsSchema } from './manifest.ts';
 import { command, event, query } from './message.ts';
 import { digestSchema, idSchema, labelSchema, revisionSchema, timeSchema } from './names.ts';
 
@@ -71,7 +71,7 @@ export const ChangeScale = command(
     deploymentId: idSchema,
     project: labelSchema,
     function: labelSchema,
-    change: scaleChangeSchema,
+    change: scalePatchSchema,
   }),
   { done: DeploymentQueued, failed: DeploymentRefused },
 );

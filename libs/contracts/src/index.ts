@@ -76,19 +76,21 @@ export {
   type Machine,
 } from './machines.ts';
 export {
+  applyScaleChange,
   defaultResources,
   defaultScale,
   durationSchema,
   manifestSchema,
   parseManifest,
   buildSettingsSchema,
+  scaleChangeSchema,
   scaleSettingsSchema,
   settingsSchema,
   sizeSchema,
   substitute,
   type BuildSettings,
   type Manifest,
-  type ScaleChange,
+  type ScalePatch,
   type ScaleSettings,
   type Settings,
 } from './manifest.ts';

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { CestxError, parseManifest, substitute } from '#contracts';
+import {
+  applyScaleChange,
+  CestxError,
+  defaultScale,
+  parseManifest,
+  scaleChangeSchema,
+  substitute,
+} from '#contracts';
 
 function problem(text: string): string {
   try {
@@ -154,5 +161,21 @@ describe('substitution', () => {
 
   test('a lone dollar is left alone', () => {
     expect(substitute('cost: $5 ${', {})).toBe('cost: $5 ${');
+  });
+});
+
+describe('a change of scale', () => {
+  const change = (given: object) => applyScaleChange(defaultScale, scaleChangeSchema.parse(given));
+
+  test('keeps what it does not name, and null takes a setting away', () => {
+    const changed = change({ min: 2, freezeAfter: '5s', target: 7 });
+    expect(changed).toEqual({ ...defaultScale, min: 2, freezeAfter: 5000, target: 7 });
+    expect(applyScaleChange(changed, { target: null })).not.toHaveProperty('target');
+  });
+
+  test('that contradicts itself is refused', () => {
+    expect(() => change({ min: 21 })).toThrow('max (20) must not be smaller than min (21)');
+    expect(() => change({ mim: 2 })).toThrow(/mim/);
+    expect(() => change({ min: null })).toThrow();
   });
 });

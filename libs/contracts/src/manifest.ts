@@ -153,9 +153,30 @@ export type ScaleSettings = z.output<typeof scaleSettingsSchema>;
 /** The scale of a function that says nothing of it. */
 export const defaultScale: ScaleSettings = scaleSettingsSchema.parse(scaleSchema.parse({}));
 
-/** A change of some settings of `scale`; the rest stays. */
-export const scaleChangeSchema = scaleFields.partial();
-export type ScaleChange = z.output<typeof scaleChangeSchema>;
+const { target, steps, expiresAfter } = scaleFields.shape;
+/** A change of some settings of `scale` as a user writes it; what is left out stays, null takes away. */
+export const scaleChangeSchema = scaleFields
+  .extend({ target: target.nullable(), steps: steps.nullable(), expiresAfter: expiresAfter.nullable() })
+  .partial();
+/** The same as it travels; milliseconds. */
+export const scalePatchSchema = scaleSettingsSchema
+  .extend({
+    target: z.number().nullable(),
+    steps: scaleSettingsSchema.shape.steps.unwrap().nullable(),
+    expiresAfter: z.number().nullable(),
+  })
+  .partial();
+export type ScalePatch = z.output<typeof scalePatchSchema>;
+
+/** Throws `bad-request` when what comes of it contradicts itself. */
+export function applyScaleChange(present: ScaleSettings, change: ScalePatch): ScaleSettings {
+  const given = Object.entries({ ...present, ...change }).filter(([, value]) => value !== null);
+  const changed = scaleSettingsSchema.parse(Object.fromEntries(given));
+  const { min, max } = changed;
+  if (min > max)
+    throw new CestxError('bad-request', `max (${max}) must not be smaller than min (${min}); change both.`);
+  return changed;
+}
 
 /** What the build of a revision takes from its manifest. */
 export const buildSettingsSchema = z.object({

@@ -5,11 +5,14 @@ import type { FastifyRequest } from 'fastify';
 
 import { ROOM_CONFIG } from '#boot';
 import {
+  ChangeScale,
+  CestxError,
   DeployFunction,
   GetFunction,
   ListFunctions,
   ListRevisions,
   RemoveFunction,
+  applyScaleChange,
   buildSettingsSchema,
   scaleSettingsSchema,
   settingsSchema,
@@ -80,6 +83,21 @@ export class FunctionsController {
     await this.messenger.ask(GetFunction, key);
     const deploymentId = randomUUID();
     await this.messenger.send(RemoveFunction, deploymentId, { deploymentId, ...key });
+    return accepted(deploymentId, params.name, request);
+  }
+
+  @Serves(operations.changeScale)
+  async changeScale(
+    @Input(operations.changeScale) { params, query, body }: InputOf<typeof operations.changeScale>,
+    @Req() request: FastifyRequest,
+  ) {
+    const key = { project: query.project, function: params.name };
+    const { scale } = await this.messenger.ask(GetFunction, key);
+    if (!scale) throw new CestxError('conflict', `${params.name} is not live yet; wait for its deployment.`);
+    // Said here at once; asked again when it is its turn.
+    applyScaleChange(scale, body);
+    const deploymentId = randomUUID();
+    await this.messenger.send(ChangeScale, deploymentId, { deploymentId, ...key, change: body });
     return accepted(deploymentId, params.name, request);
   }
 

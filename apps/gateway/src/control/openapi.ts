@@ -63,6 +63,7 @@ function describe(operationId: string, described: Operation): OpenapiOperation {
     ...(described.description ? { description: described.description } : {}),
     ...(described.open ? { security: [] as [] } : {}),
     parameters: [...parameters(described.params, 'path'), ...parameters(described.query, 'query')],
+    ...(described.body ? { requestBody: jsonBody(described.body) } : {}),
     ...(described.parts ? { requestBody: multipart(described.parts) } : {}),
     responses: {
       [described.status]: {
@@ -96,6 +97,11 @@ function parameters(schema: z.ZodType, where: 'path' | 'query'): OpenapiOperatio
     required: object.required?.includes(name) ?? false,
     schema: property,
   }));
+}
+
+function jsonBody(schema: z.ZodType): NonNullable<OpenapiOperation['requestBody']> {
+  const body = plain(z.toJSONSchema(schema, { io: 'input' }));
+  return { required: true, content: { 'application/json': { schema: body } } };
 }
 
 function multipart(parts: NonNullable<Operation['parts']>): NonNullable<OpenapiOperation['requestBody']> {

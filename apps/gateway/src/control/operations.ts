@@ -12,6 +12,7 @@ import {
   machineSchema,
   revisionRecordSchema,
   routeSchema,
+  scaleChangeSchema,
   spanSchema,
   stepSchema,
   timeSchema,
@@ -148,6 +149,20 @@ export const operations = {
     status: 202,
     answers: { [json]: acceptedSchema },
     errors: ['bad-request', 'not-found', 'unavailable'],
+  }),
+  changeScale: operation({
+    method: 'PATCH',
+    path: '/v1/functions/:name/scale',
+    tag: 'functions',
+    summary: 'Change how a live function scales and rests',
+    description:
+      'What is left out stays, null takes a setting away. It holds from now on, without a new revision, until the next deployment brings what its manifest says.',
+    params: named,
+    query: inProject,
+    body: scaleChangeSchema,
+    status: 202,
+    answers: { [json]: acceptedSchema },
+    errors: ['bad-request', 'not-found', 'conflict', 'unavailable'],
   }),
   listRevisions: operation({
     method: 'GET',

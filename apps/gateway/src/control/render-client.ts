@@ -15,6 +15,8 @@ export interface ApiCall<Answer> {
   method: string;
   path: string;
   query: Record<string, string | number | boolean | undefined>;
+  /** Sent as JSON. */
+  body?: unknown;
   /** Never set; carries the type. */
   answer?: Answer;
 }
@@ -28,8 +30,10 @@ ${calls.join('')}};
 function renderCall(method: string, path: string, operation: OpenapiOperation): string {
   const inPath = operation.parameters.filter((parameter) => parameter.in === 'path');
   const inQuery = operation.parameters.filter((parameter) => parameter.in === 'query');
+  const body = operation.requestBody?.content['application/json']?.schema;
   const takes = [
     ...inPath.map(({ name, schema }) => `${name}: ${typeOf(schema)}`),
+    ...(body ? [`body: ${typeOf(body)}`] : []),
     ...(inQuery.length > 0
       ? [
           `query: { ${inQuery.map(({ name, schema }) => `${name}?: ${typeOf(schema)} | undefined`).join('; ')} } = {}`,
@@ -44,7 +48,7 @@ function renderCall(method: string, path: string, operation: OpenapiOperation): 
   ${operation.operationId}: (${takes.join(', ')}): ApiCall<${schema ? typeOf(schema) : 'string'}> => ({
     method: '${method.toUpperCase()}',
     path: ${quote}${written}${quote},
-    query${inQuery.length > 0 ? '' : ': {}'},
+    query${inQuery.length > 0 ? '' : ': {}'},${body ? '\n    body,' : ''}
   }),
 `;
 }

@@ -25,20 +25,21 @@ export function Serves(served: Operation): MethodDecorator {
   );
 }
 
-/** The checked parameters and query of an operation. */
+/** The checked parameters, query and JSON body of an operation. */
 export const Input = createParamDecorator((asked: Operation, context: ExecutionContext) =>
   readInput(asked, context.switchToHttp().getRequest<FastifyRequest>()),
 );
 
 export function readInput<O extends Operation>(
   asked: O,
-  request: Pick<FastifyRequest, 'params' | 'query' | 'headers'>,
+  request: Pick<FastifyRequest, 'params' | 'query' | 'headers' | 'body'>,
 ): InputOf<O> {
   const project = request.headers['x-cestx-project'];
   const query = { ...(project === undefined ? {} : { project }), ...(request.query as object) };
   return {
     params: check(asked.params, request.params ?? {}, 'path'),
     query: check(asked.query, query, 'query'),
+    body: asked.body ? check(asked.body, request.body, 'body') : undefined,
   } as InputOf<O>;
 }
 
