@@ -27,6 +27,7 @@ export class DrainMachinesHandler {
     context: MessageContext,
   ): Promise<Outcome<typeof DrainMachines>> {
     const { project, function: name, keepRevision, patience } = command;
+    await this.machines.transaction((tx) => this.machines.forgetFleets(tx, command, keepRevision));
     const all = await this.machines.list({ project, function: name });
     const leaving = all.filter(({ revision }) => revision !== keepRevision);
     await this.machines.transaction(async (tx) => {

@@ -27,12 +27,13 @@ export class MachineRow {
   driver!: DriverName;
 
   /**
-   * `creating` and `starting` belong to the command that is at it; `stopped` and `failed` machines are started again by the
-   * loop, the one after a stop of the platform, the other after an exit of its own.
+   * `creating` belongs to the command that is at it. `frozen` and `stopped` machines rest until a call wakes them; a
+   * `failed` one ended by itself, and is started again as long as its function is in use.
    */
   @Column({ type: 'text' })
   state!: Machine['state'];
 
+  /** Where it can be called while it runs; kept while it is frozen. */
   @Column({ type: 'text', nullable: true })
   address!: string | null;
 
@@ -49,6 +50,13 @@ export class MachineRow {
 
   @Column({ name: 'created_at', type: 'timestamptz' })
   createdAt!: Date;
+
+  /** When it got into its state, and why. */
+  @Column({ type: 'timestamptz' })
+  since!: Date;
+
+  @Column({ type: 'text', nullable: true })
+  reason!: string | null;
 }
 
 /** An id that may never be started (again), whether or not there ever was a machine of it. */

@@ -5,9 +5,11 @@ import { defineRoom, ROOM_CONFIG } from '#boot';
 import { CHOSEN_DRIVER } from './chosen-driver.ts';
 import { CreateMachine1763700100000 } from './create-machine.migration.ts';
 import { DrainMachinesHandler } from './drain-machines.handler.ts';
+import { FleetRow } from './fleet.entity.ts';
 import { GetDriverQuery } from './get-driver.query.ts';
 import { ListMachinesQuery } from './list-machines.query.ts';
 import { LogPump } from './log-pump.ts';
+import { MachineBook } from './machine-book.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineRow, RemovedMachineRow } from './machine.entity.ts';
 import { MachineStore } from './machine.store.ts';
@@ -15,6 +17,8 @@ import { machinesConfig, type MachinesConfig } from './machines.config.ts';
 import { pickDriver } from './pick-driver.ts';
 import { ReconcileMachinesLoop } from './reconcile-machines.loop.ts';
 import { RemoveMachineHandler } from './remove-machine.handler.ts';
+import { RestMachines1764500000000 } from './rest-machines.migration.ts';
+import { RouteTable } from './route-table.ts';
 import { StartMachineHandler } from './start-machine.handler.ts';
 
 @Module({
@@ -26,6 +30,8 @@ import { StartMachineHandler } from './start-machine.handler.ts';
     GetDriverQuery,
   ],
   providers: [
+    MachineBook,
+    RouteTable,
     MachineStore,
     MachineRunner,
     LogPump,
@@ -44,6 +50,6 @@ export const machinesRoom = defineRoom({
   name: 'machines',
   module: MachinesModule,
   config: machinesConfig,
-  entities: [MachineRow, RemovedMachineRow],
-  migrations: [CreateMachine1763700100000],
+  entities: [MachineRow, RemovedMachineRow, FleetRow],
+  migrations: [CreateMachine1763700100000, RestMachines1764500000000],
 });

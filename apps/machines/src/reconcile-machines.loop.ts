@@ -80,9 +80,10 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     const rows = await this.machines.list();
     await this.machines.transaction(async (tx) => {
       for (const row of rows) {
-        const { restarts, retryAt } = row;
+        const { restarts } = row;
+        const reason = 'The platform stopped.';
         if (row.state === 'running')
-          await this.machines.markDown(tx, row, { state: 'stopped', restarts, retryAt });
+          await this.machines.markDown(tx, row, { state: 'stopped', restarts, retryAt: new Date(), reason });
       }
     });
     const seen = await this.chosen.driver.list();
@@ -195,7 +196,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     const exitCode = exit?.code ?? null;
     const lastLines = this.pump.lastLines(row.id);
     await this.machines.transaction(async (tx) => {
-      const change = { state: 'failed', restarts, retryAt: new Date(Date.now() + wait) } as const;
+      const change = { state: 'failed', restarts, retryAt: new Date(Date.now() + wait), reason } as const;
       if (!(await this.machines.markDown(tx, row, change))) return;
       const { id: machineId, project, function: name } = row;
       await tx.emit(MachineExited, machineId, {

@@ -16,7 +16,10 @@ export class RemoveMachineHandler {
 
   @HandleCommand(RemoveMachine)
   async handle({ machineId }: PayloadOf<typeof RemoveMachine>): Promise<Outcome<typeof RemoveMachine>> {
-    await this.machines.transaction((tx) => this.machines.entomb(tx, machineId));
+    await this.machines.transaction(async (tx) => {
+      await this.machines.entomb(tx, machineId);
+      await this.machines.forgetFleetOf(tx, machineId);
+    });
     this.runner.abandonStart(machineId);
     await this.runner.exclusively(machineId, async () =>
       this.runner.down(machineId, await this.machines.find(machineId)),

@@ -66,6 +66,7 @@ export class StartMachineHandler {
     await this.runner.down(machine.id, machine);
     await this.machines.transaction(async (tx) => {
       await this.machines.entomb(tx, machine.id, error.toFailure());
+      await this.machines.forgetFleetOf(tx, machine.id);
       await this.machines.forget(tx, machine.id);
     });
   }

@@ -59,6 +59,7 @@ export {
   DrainMachines,
   GetDriver,
   ListMachines,
+  MachineChanged,
   MachineExited,
   MachineRemoveFailed,
   MachineRemoved,

@@ -35,6 +35,7 @@ export class Transaction {
   readonly messages: OutboxRow[] = [];
   readonly #client: PoolClient;
   readonly #sent: Promise<unknown>[] = [];
+  readonly #afterCommit: (() => void)[] = [];
 
   constructor(
     manager: EntityManager,
@@ -108,6 +109,11 @@ export class Transaction {
     this.messages.push(row);
   }
 
+  /** Runs `note` once this transaction is on disk, and never otherwise: for copies in memory of what it wrote. */
+  afterCommit(note: () => void): void {
+    this.#afterCommit.push(note);
+  }
+
   /** Commits, the messages of this transaction in one statement right before; resolves when both are on disk. */
   async commit(): Promise<void> {
     const inserted = this.#insertMessages();
@@ -121,6 +127,7 @@ export class Transaction {
       const message = this.messages[index];
       if (message) message.id = id;
     }
+    for (const note of this.#afterCommit) note();
   }
 
   #insertMessages(): Promise<{ id: string }[]> {
