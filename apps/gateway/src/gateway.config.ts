@@ -14,8 +14,8 @@ export const gatewayConfig = z.object({
   CESTX_MAX_UPLOAD: bytes(64 * 1024 ** 2),
   /** Bytes of the body of a call. */
   CESTX_MAX_BODY: bytes(32 * 1024 ** 2),
-  /** Milliseconds a call waits for a machine to be ready. */
-  CESTX_HOLD_MS: z.coerce.number().int().min(0).default(10_000),
+  /** Milliseconds a call waits for a machine; a cold start takes as long as the program needs to listen. */
+  CESTX_HOLD_MS: z.coerce.number().int().min(0).default(30_000),
   CESTX_MAX_HELD_CALLS: z.coerce.number().int().min(0).default(1000),
   CESTX_MAX_TUNNELS: z.coerce.number().int().min(0).default(1000),
   /** Calls without a trace of their own that begin one, per second. */

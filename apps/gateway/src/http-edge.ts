@@ -70,6 +70,7 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
   private readonly config: GatewayConfig;
   private readonly logger: Logger;
   private readonly house: { messenger: Messenger; feeds: Feeds; keyValues: KeyValues; objects: Objects };
+  private readonly metrics = new CallMetrics();
   private readonly invoker: Invoker;
   private control: NestFastifyApplication | undefined;
   private edge: CallEdge | undefined;
@@ -90,12 +91,12 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
       holdFor: config.CESTX_HOLD_MS,
       maxHeld: config.CESTX_MAX_HELD_CALLS,
       trustProxy: config.CESTX_TRUST_PROXY,
+      onWoken: (from, seconds) => this.metrics.recordColdStart(from, seconds),
     });
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const { config, house, invoker } = this;
-    const metrics = new CallMetrics();
+    const { config, house, invoker, metrics } = this;
     const edge = (this.edge = new CallEdge({
       invoker,
       metrics,

@@ -69,6 +69,7 @@ export {
   MachinesDrained,
   RemoveMachine,
   StartMachine,
+  WakeFunction,
   driverChoiceSchema,
   driverNames,
   machineSchema,

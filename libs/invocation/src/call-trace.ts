@@ -5,6 +5,12 @@ import { context, SpanKind, SpanStatusCode, trace, TraceFlags, type Span } from 
 /** The trace of one call: what the caller gets back, and what each machine asked receives. */
 export interface CallTrace {
   readonly traceparent: string;
+  /** The call begins to wait for a machine; `reason` is for people. */
+  waiting(reason: string): void;
+  /** It waits no longer; `wokenFrom` is the state its machine was woken from, null when that is not known. */
+  waited(wokenFrom: string | null): void;
+  /** Runs `work` as a part of the call, or of its waiting. */
+  during<T>(work: () => T): T;
   /** A hop to a machine begins; the `traceparent` the function receives. */
   sending(machine: string): string;
   ended(status: number, machine: string | null, error: string | null): void;
@@ -75,6 +81,14 @@ class PassedOnTrace implements CallTrace {
     this.traceparent = `00-${parent?.traceId ?? randomHex(16)}-${randomHex(8)}-00`;
   }
 
+  waiting(): void {}
+
+  waited(): void {}
+
+  during<T>(work: () => T): T {
+    return context.with(trace.deleteSpan(context.active()), work);
+  }
+
   sending(): string {
     return this.traceparent;
   }
@@ -87,6 +101,7 @@ class RecordedTrace implements CallTrace {
   private readonly server: Span;
   private readonly call: CallDescription;
   private client: Span | undefined;
+  private wait: Span | undefined;
 
   constructor(parent: ParentContext | undefined, call: CallDescription) {
     this.call = call;
@@ -118,6 +133,29 @@ class RecordedTrace implements CallTrace {
 
   get recording(): boolean {
     return this.server.isRecording();
+  }
+
+  waiting(reason: string): void {
+    this.wait ??= trace
+      .getTracer('cestx.invocation')
+      .startSpan(
+        'wait for machine',
+        { attributes: { 'faas.invoked_name': this.call.function, 'cestx.wait_reason': reason } },
+        trace.setSpan(context.active(), this.server),
+      );
+  }
+
+  waited(wokenFrom: string | null): void {
+    if (wokenFrom) {
+      this.wait?.setAttribute('cestx.woken_from', wokenFrom);
+      this.server.setAttribute('faas.coldstart', wokenFrom !== 'running');
+    }
+    this.wait?.end();
+    this.wait = undefined;
+  }
+
+  during<T>(work: () => T): T {
+    return context.with(trace.setSpan(context.active(), this.wait ?? this.server), work);
   }
 
   sending(machine: string): string {

@@ -7,16 +7,15 @@ import { CestxError } from '#contracts';
 
 import { answerHeaders, requestHeaders } from './call-headers.ts';
 import type { CallTrace } from './call-trace.ts';
-import type { EndpointTable, Slot, Target } from './endpoint-table.ts';
+import type { EndpointTable } from './endpoint-table.ts';
 import type { HeldCalls } from './held-calls.ts';
-import { pickSlot } from './pick-slot.ts';
+import { noteLasting } from './lasting-calls.ts';
+import type { HeldCall, Slot, Target } from './target.ts';
 import type { UpstreamPools } from './upstream-pools.ts';
 
 export interface CallLimits {
   /** Bytes of a request body. */
   readonly maxBody: number;
-  /** Milliseconds a call waits for a machine to be ready. */
-  readonly holdFor: number;
   readonly trustProxy: boolean;
 }
 
@@ -50,6 +49,9 @@ const smallAnswer = 16 * 1024;
 const avoidFor = 500;
 const replayable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 const clientClosedRequest = 499;
+/** An event stream in which nothing comes for this long (ms) is closed. */
+const idleLimit = 10 * 60_000;
+type StopReason = CestxError | 'caller-gone' | 'lasted';
 
 /**
  * One call on its way to a machine and back. Invariants:
@@ -57,7 +59,9 @@ const clientClosedRequest = 499;
  * 2. a request is sent again only when no byte of it left, or when its method says that is safe and its body is at hand;
  * 3. either `refused` is called, or bytes of an answer were written; `ended` is called once, last.
  */
-export class ForwardedCall implements Dispatcher.DispatchHandler {
+export class ForwardedCall implements Dispatcher.DispatchHandler, HeldCall {
+  readonly trace: CallTrace;
+  holdUntil = 0;
   private readonly services: CallServices;
   private readonly call: Call;
   private readonly request: IncomingMessage;
@@ -68,12 +72,11 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
   private slotUsed: Slot | null = null;
   private controller: Dispatcher.DispatchController | null = null;
   private timer: NodeJS.Timeout | undefined;
-  private endHold: (() => void) | undefined;
-  private holdUntil = 0;
+  private endLasting: (() => void) | undefined;
   private sends = 0;
   private sent = false;
   private connectError: Error | null = null;
-  private stopped: CestxError | 'caller-gone' | null = null;
+  private stopped: StopReason | null = null;
   private over = false;
   private expected = -1;
   private received = 0;
@@ -82,6 +85,7 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
   constructor(services: CallServices, call: Call, request: IncomingMessage, response: ServerResponse) {
     this.services = services;
     this.call = call;
+    this.trace = call.trace;
     this.request = request;
     this.response = response;
   }
@@ -108,40 +112,27 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
   }
 
   private place(): void {
-    const { route, slots } = this.call.target;
-    if (!route) return this.refuse(new CestxError('not-found', 'The function was removed.'));
-    this.timer ??= setTimeout(
-      () => this.stop(this.sends > 0 ? timeoutError(route.timeout) : this.noMachine()),
-      route.timeout,
-    );
-    const choice = pickSlot(slots, route.traffic, Date.now());
-    if (choice === 'full') {
-      return this.refuse(
-        new CestxError('busy', `Every machine of ${route.function} is at its concurrency limit.`),
-      );
-    }
-    if (choice === 'none') this.hold();
-    else this.send(choice);
+    const { held } = this.services;
+    const choice = held.choose(this.call.target);
+    if (typeof choice === 'string') held.hold(this.call.target, this, choice);
+    else this.take(choice);
   }
 
-  private hold(): void {
-    const now = Date.now();
-    this.holdUntil ||= now + this.services.limits.holdFor;
-    if (now >= this.holdUntil) return this.refuse(this.noMachine());
-    let until = this.holdUntil;
-    for (const slot of this.call.target.slots.values()) {
-      if (slot.avoidUntil > now) until = Math.min(until, slot.avoidUntil + 1);
-    }
-    const end = this.services.held.hold(this.call.target, until, () => this.place());
-    if (!end) return this.refuse(new CestxError('unavailable', 'Too many calls wait for a machine already.'));
-    this.endHold = end;
+  get reason(): CestxError | null {
+    if (!this.connectError) return null;
+    return new CestxError('function-unreachable', 'No machine of the function takes a connection.', {
+      detail: this.connectError.message,
+    });
   }
 
-  private send(slot: Slot): void {
+  take(slot: Slot): void {
+    // What the function may take begins here; waiting for a machine has a limit of its own.
+    const limit = this.call.target.route?.timeout ?? 0;
+    this.timer ??= setTimeout(() => this.stop(timeoutError(limit)), limit);
     this.slot = slot;
     this.sent = false;
     this.sends++;
-    this.services.table.begin(slot);
+    this.services.table.begin(this.call.target, slot);
     const headers = requestHeaders(this.request, {
       callId: this.call.callId,
       host: this.call.host,
@@ -202,6 +193,7 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
     this.status = status;
     this.expected = contentLength;
     this.response.writeHead(status, statusText ?? '', headers);
+    if (isEventStream(raw)) this.lift();
     // Without a known length the first bytes may be long in coming (server-sent events): the head must not wait for them.
     if (contentLength < 0) {
       setImmediate(() => {
@@ -210,8 +202,19 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
     }
   }
 
+  /** A stream of events has no end of its own: from here on it is closed when nothing comes for long, or its machine goes. */
+  private lift(): void {
+    const slot = this.slot;
+    if (!slot) return;
+    const close = () => this.stop('lasted');
+    clearTimeout(this.timer);
+    this.timer = setTimeout(close, idleLimit);
+    this.endLasting = noteLasting(this.call.target, slot, close);
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.received += chunk.length;
+    if (this.endLasting) this.timer?.refresh();
     if (this.received === this.expected) this.endWith(chunk);
     else if (!this.response.write(chunk)) {
       controller.pause();
@@ -255,6 +258,7 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
   private release(): void {
     if (!this.slot) return;
     this.slotUsed = this.slot;
+    this.endLasting?.();
     this.services.table.end(this.call.target, this.slot);
     this.slot = null;
     this.controller = null;
@@ -267,21 +271,24 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
     this.upload = null;
   }
 
-  /** Ends the call from this side: its time is over, its body too large, or its caller gone. */
-  private stop(reason: CestxError | 'caller-gone'): void {
+  /** Ends the call from this side: its time is over, its body too large, or its caller gone, or its stream has lasted long enough. */
+  private stop(reason: StopReason): void {
     if (this.over || this.stopped) return;
     this.stopped = reason;
     const controller = this.controller;
     this.dropUpload();
     if (reason === 'caller-gone') this.finish(clientClosedRequest, 'caller-gone');
-    else if (this.response.headersSent) {
+    else if (reason === 'lasted') {
+      this.response.end();
+      this.finish(this.status, null);
+    } else if (this.response.headersSent) {
       this.response.destroy();
       this.finish(this.status, reason.code);
     } else this.refuse(reason);
     controller?.abort(new Error('the call has ended'));
   }
 
-  private refuse(error: CestxError): void {
+  refuse(error: CestxError): void {
     if (this.over) return;
     this.over = true;
     this.call.refused(error);
@@ -296,7 +303,7 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
 
   private settle(status: number, error: string | null): void {
     clearTimeout(this.timer);
-    this.endHold?.();
+    this.services.held.forget(this.call.target, this);
     this.call.trace.ended(status, (this.slot ?? this.slotUsed)?.machine ?? null, error);
     this.call.ended(status);
   }
@@ -304,17 +311,20 @@ export class ForwardedCall implements Dispatcher.DispatchHandler {
   private tooLarge(): CestxError {
     return new CestxError('too-large', `The body is larger than ${this.services.limits.maxBody} bytes.`);
   }
-
-  private noMachine(): CestxError {
-    if (this.connectError) {
-      return new CestxError('function-unreachable', 'No machine of the function takes a connection.', {
-        detail: this.connectError.message,
-      });
-    }
-    return new CestxError('unavailable', 'No machine of the function is ready.');
-  }
 }
 
 function timeoutError(ms: number): CestxError {
   return new CestxError('function-timeout', `The function did not answer within ${ms} ms.`);
+}
+
+function isEventStream(raw: readonly (Buffer | string)[]): boolean {
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as Buffer | string;
+    if (name.length !== 12 || name.toString().toLowerCase() !== 'content-type') continue;
+    return String(raw[index + 1])
+      .trimStart()
+      .toLowerCase()
+      .startsWith('text/event-stream');
+  }
+  return false;
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Slot } from './endpoint-table.ts';
+import type { Slot } from './target.ts';
 import { pickSlot } from './pick-slot.ts';
+
+const rest = { begun: 0, vouchedUntil: 0, said: undefined, lasting: null };
 
 function slots(...given: (Partial<Slot['endpoint']> & { calls?: number; avoidUntil?: number })[]) {
   return new Map<string, Slot>(
@@ -15,7 +17,7 @@ function slots(...given: (Partial<Slot['endpoint']> & { calls?: number; avoidUnt
         concurrency: 0,
         ...endpoint,
       } as const;
-      return [machine, { key: `default.a.${machine}`, machine, endpoint: whole, calls, avoidUntil }];
+      return [machine, { key: `default.a.${machine}`, machine, endpoint: whole, calls, avoidUntil, ...rest }];
     }),
   );
 }

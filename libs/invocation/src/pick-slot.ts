@@ -1,6 +1,6 @@
 import type { Traffic } from '#contracts';
 
-import type { Slot } from './endpoint-table.ts';
+import type { Slot } from './target.ts';
 
 /** `full`: machines are ready, but each is at its limit. `none`: no machine is ready. */
 export type Choice = Slot | 'full' | 'none';
@@ -38,4 +38,20 @@ export function pickSlot(
     if (!chosen || random() * total < share.percent) chosen = best;
   }
   return chosen ?? (full ? 'full' : 'none');
+}
+
+/** A revision by its share of the traffic, leaving out `without`; null when none is left. `random` is in [0, 1). */
+export function chooseRevision(
+  traffic: Traffic,
+  without: ReadonlySet<string>,
+  random: () => number = Math.random,
+): string | null {
+  let chosen: string | null = null;
+  let total = 0;
+  for (const { revision, percent } of traffic) {
+    if (percent <= 0 || without.has(revision)) continue;
+    total += percent;
+    if (random() * total < percent) chosen = revision;
+  }
+  return chosen;
 }

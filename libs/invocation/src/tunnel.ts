@@ -1,71 +1,90 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-import type { Dispatcher } from 'undici';
+import { errors, type Dispatcher } from 'undici';
 
 import { CestxError } from '#contracts';
 
 import { answerHeaders, requestHeaders } from './call-headers.ts';
 import type { Call, CallServices } from './forward-call.ts';
-import type { Slot } from './endpoint-table.ts';
-import { pickSlot } from './pick-slot.ts';
+import type { CallTrace } from './call-trace.ts';
+import { noteLasting } from './lasting-calls.ts';
+import type { HeldCall, Slot } from './target.ts';
 
 /** Once one side has ended, the other is given this long (ms) to end too. */
 const endPatience = 2_000;
 /** A tunnel in which nothing moves for this long is closed. */
 const idleLimit = 10 * 60_000;
+const clientClosedRequest = 499;
+/** How long (ms) a machine that took no connection is passed over. */
+const avoidFor = 500;
 
 /**
  * An upgraded connection (WebSocket): the machine's answer is checked to be 101, then bytes pass both ways.
- * It counts as one call of its machine until either side ends it.
+ * It counts as one call of its machine until either side ends it, or its machine has taken no more calls for a while.
  */
-export class Tunnel implements Dispatcher.DispatchHandler {
+export class Tunnel implements Dispatcher.DispatchHandler, HeldCall {
+  readonly trace: CallTrace;
+  holdUntil = 0;
+  reason: CestxError | null = null;
   private readonly services: CallServices;
   private readonly call: Call;
   private readonly request: IncomingMessage;
   private readonly socket: Duplex;
   private readonly head: Buffer;
   private slot: Slot | null = null;
+  private sent = false;
   private answered = false;
+  private endLasting: (() => void) | undefined;
   private over = false;
 
   constructor(services: CallServices, call: Call, request: IncomingMessage, socket: Duplex, head: Buffer) {
     this.services = services;
     this.call = call;
+    this.trace = call.trace;
     this.request = request;
     this.socket = socket;
     this.head = head;
   }
 
   start(): void {
-    const { route, slots } = this.call.target;
-    const choice = route ? pickSlot(slots, route.traffic, Date.now()) : 'none';
-    if (choice === 'full')
-      return this.refuse(new CestxError('busy', 'Every machine is at its concurrency limit.'));
-    if (choice === 'none') {
-      return this.refuse(new CestxError('unavailable', 'No machine of the function is ready.'));
-    }
-    this.slot = choice;
-    this.services.table.begin(choice);
+    this.socket.once('close', () => {
+      if (!this.slot) this.finish(clientClosedRequest, 'caller-gone');
+    });
+    this.place();
+  }
+
+  private place(): void {
+    const { held } = this.services;
+    const choice = held.choose(this.call.target);
+    if (typeof choice === 'string') held.hold(this.call.target, this, choice);
+    else this.take(choice);
+  }
+
+  take(slot: Slot): void {
+    this.slot = slot;
+    this.services.table.begin(this.call.target, slot);
     const headers = requestHeaders(this.request, {
       callId: this.call.callId,
       host: this.call.host,
       trustProxy: this.services.limits.trustProxy,
     });
-    headers.push('traceparent', this.call.trace.sending(choice.machine));
-    this.services.pools.of(choice).dispatch(
+    headers.push('traceparent', this.call.trace.sending(slot.machine));
+    this.services.pools.of(slot).dispatch(
       {
         path: this.call.path,
         method: 'GET',
         headers,
         upgrade: 'websocket',
-        headersTimeout: route?.timeout ?? 0,
+        headersTimeout: this.call.target.route?.timeout ?? 0,
       },
       this,
     );
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.sent = true;
+    if (this.socket.destroyed) controller.abort(new Error('the caller is gone'));
     this.socket.once('close', () => controller.abort(new Error('the caller is gone')));
   }
 
@@ -81,6 +100,7 @@ export class Tunnel implements Dispatcher.DispatchHandler {
       this.socket.destroy();
       this.finish(101, null);
     };
+    if (this.slot) this.endLasting = noteLasting(this.call.target, this.slot, close);
     for (const side of [this.socket, upstream]) {
       side.once('error', close).once('close', close);
       side.once('end', () => setTimeout(close, endPatience).unref());
@@ -112,9 +132,22 @@ export class Tunnel implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    if (!this.answered && !this.socket.destroyed) {
-      const text = 'The function closed the connection before it answered.';
-      this.refuse(new CestxError('function-unreachable', text, { detail: error.message }));
+    if (!this.sent && this.slot && !this.socket.destroyed) {
+      this.reason = new CestxError('function-unreachable', 'No machine of the function takes a connection.', {
+        detail: error.message,
+      });
+      this.slot.avoidUntil = Date.now() + avoidFor;
+      this.services.table.end(this.call.target, this.slot);
+      this.slot = null;
+      this.place();
+    } else if (!this.answered && !this.socket.destroyed) {
+      this.refuse(
+        error instanceof errors.HeadersTimeoutError
+          ? new CestxError('function-timeout', 'The function did not answer within its timeout.')
+          : new CestxError('function-unreachable', 'The function closed the connection before it answered.', {
+              detail: error.message,
+            }),
+      );
     } else {
       this.socket.destroy();
       this.finish(502, 'function-unreachable');
@@ -132,7 +165,7 @@ export class Tunnel implements Dispatcher.DispatchHandler {
     this.socket.write(`${text}\r\n`, 'latin1');
   }
 
-  private refuse(error: CestxError): void {
+  refuse(error: CestxError): void {
     this.call.refused(error);
     this.finish(502, error.code);
   }
@@ -140,6 +173,8 @@ export class Tunnel implements Dispatcher.DispatchHandler {
   private finish(status: number, error: string | null): void {
     if (this.over) return;
     this.over = true;
+    this.endLasting?.();
+    this.services.held.forget(this.call.target, this);
     if (this.slot) this.services.table.end(this.call.target, this.slot);
     this.call.trace.ended(status, this.slot?.machine ?? null, error);
     this.call.ended(status);

@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 
-import type { Slot } from './endpoint-table.ts';
+import type { Slot } from './target.ts';
 
 /** Keep-alive connections to each machine. One call at a time on a connection: a slow call holds up no other. */
 export class UpstreamPools {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-import { CestxError, labelSchema } from '#contracts';
+import { CestxError, labelSchema, type ErrorCode } from '#contracts';
 import {
   readTraceparent,
   traceCall,
@@ -13,7 +13,7 @@ import {
 } from '#invocation';
 
 import { discardBody } from '../discard-body.ts';
-import { problemHeaders, problemOf } from '../problem.ts';
+import { problemHeaders, problemOf, type Problem } from '../problem.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { readCallTarget, type CallTarget } from './call-target.ts';
 import { writeRawProblem } from './raw-problem.ts';
@@ -72,7 +72,7 @@ export class CallEdge {
     this.tunnels.add(socket);
     socket.once('close', () => this.tunnels.delete(socket));
     const call = this.callTo(found.target, found.asked, request, performance.now(), (error) =>
-      writeRawProblem(socket, problemOf(error, { traceId: call.trace.traceparent.slice(3, 35) })),
+      writeRawProblem(socket, callProblemOf(error, call.trace.traceparent.slice(3, 35))),
     );
     this.parts.invoker.tunnel(call, request, socket, head);
   }
@@ -144,7 +144,7 @@ function refuse(
   traceparent: string | undefined,
 ): void {
   const trace = readTraceparent(traceparent);
-  const problem = problemOf(error, { traceId: trace?.traceId });
+  const problem = callProblemOf(error, trace?.traceId);
   const body = JSON.stringify(problem);
   response.writeHead(problem.status, {
     ...problemHeaders(problem),
@@ -154,6 +154,15 @@ function refuse(
   });
   response.end(body);
   discardBody(response.req);
+}
+
+/** Why a function has no machine is no fault of who calls it, and the lines of its log are none of his business. */
+const ownersFault: ReadonlySet<ErrorCode> = new Set(['start-failed', 'over-quota', 'no-driver']);
+function callProblemOf({ code, message }: CestxError, traceId: string | undefined): Problem {
+  return problemOf(
+    { code, message, lastLines: undefined },
+    { traceId, ...(ownersFault.has(code) ? { status: 503 } : {}) },
+  );
 }
 
 /** The caller's id when it can go into a log line as it is, else one of ours. */

@@ -49,7 +49,7 @@ export class RunningController {
   @Serves(operations.getMetrics)
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   getMetrics(): string {
-    return this.metrics.render(this.invoker.table.serviceCount);
+    return this.metrics.render({ serviceCount: this.invoker.table.serviceCount, held: this.invoker.held });
   }
 
   @Serves(operations.getOpenapi)
