@@ -20,6 +20,7 @@ import { RemoveMachineHandler } from './remove-machine.handler.ts';
 import { RestMachines1764500000000 } from './rest-machines.migration.ts';
 import { RouteTable } from './route-table.ts';
 import { StartMachineHandler } from './start-machine.handler.ts';
+import { WakeFunctionQuery } from './wake-function.query.ts';
 
 @Module({
   controllers: [
@@ -28,6 +29,7 @@ import { StartMachineHandler } from './start-machine.handler.ts';
     DrainMachinesHandler,
     ListMachinesQuery,
     GetDriverQuery,
+    WakeFunctionQuery,
   ],
   providers: [
     MachineBook,

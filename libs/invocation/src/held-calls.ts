@@ -85,7 +85,7 @@ export class HeldCalls {
 
   /** No machine will come for those that wait now. */
   refuseAll(target: Target, error: CestxError): void {
-    for (const held of [...target.held.keys()]) {
+    for (const held of target.held.keys()) {
       this.forget(target, held);
       held.refuse(error);
     }

@@ -18,7 +18,7 @@ export function noteLasting(target: Target, slot: Slot, end: () => void): () => 
 /** To be called when a machine stops taking calls. */
 export function endLasting(target: Target, slot: Slot): void {
   const endNow = () => {
-    if (!isOpen(target, slot)) for (const end of [...(slot.lasting ?? [])]) end();
+    if (!isOpen(target, slot)) for (const end of slot.lasting ?? []) end();
   };
   setTimeout(endNow, target.route?.timeout ?? withoutRoute).unref();
 }
