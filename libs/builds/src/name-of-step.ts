@@ -12,6 +12,10 @@ export function nameOfStep(argv: readonly string[]): string {
 function unwrapped(argv: readonly string[]): readonly string[] {
   const [program, ...rest] = argv;
   if (program === 'env') return unwrapped(rest.slice(rest.findIndex((word) => !word.includes('='))));
+  if (program === '/bin/sh' && rest[0] === '-c') {
+    const parts = (rest[1] ?? '').split(' || ').map((part) => part.split(' '));
+    return unwrapped(parts.find((words) => words.includes('pip')) ?? parts[0] ?? []);
+  }
   if (program === 'npm' && rest[0] === 'exec') return rest.slice(rest.indexOf('--') + 1);
   if (/(^|\/)python3?$/.test(program ?? '') && rest[0] === '-m') return rest.slice(1);
   return argv;

@@ -36,7 +36,7 @@ export function planGo(request: PlanRequest): BuildPlan {
     source: { ...source, files: [...source.files, ...(function_?.files ?? [])] },
     notes: locked ? [] : ['There is no go.sum, so nothing says which content the dependencies should have.'],
     phases: [
-      ...download(source, function_ !== undefined),
+      dependencies(source, module, free, function_ === undefined ? [] : [`${framework}/funcframework`]),
       {
         name: 'build',
         reads: 'all',
@@ -73,21 +73,49 @@ export function planGo(request: PlanRequest): BuildPlan {
   };
 }
 
-/** Apart from the build, so that a change of code downloads nothing anew. */
-function download(source: SourceTree, ignoresVendor: boolean): BuildPhase[] {
+/** Apart from the build, so that a change of code downloads and compiles none of its dependencies anew. */
+function dependencies(
+  source: SourceTree,
+  module: string,
+  free: boolean,
+  extra: readonly string[],
+): BuildPhase {
   const mod = textOf(source, 'go.mod') ?? '';
-  const vendored = findFile(source, 'vendor/modules.txt') !== undefined && !ignoresVendor;
-  if (vendored || !/^\s*require\b/m.test(mod)) return [];
+  const vendored = findFile(source, 'vendor/modules.txt') !== undefined && extra.length === 0;
   const local = /=>\s*\.{0,2}\//.test(mod);
-  return [
-    {
-      name: 'install',
-      reads: local ? 'all' : ['go.mod', 'go.sum'].filter((path) => findFile(source, path)),
-      makes: [],
-      commands: [['go', 'mod', 'download']],
-      caches,
-    },
-  ];
+  const standard = (path: string) => !path.split('/')[0]?.includes('.');
+  const packages = [...importsOf(source, module), ...extra].filter((path) => !vendored || standard(path));
+  const downloads = !vendored && /^\s*require\b/m.test(mod);
+  const compile = ['go', 'build', ...(free ? ['-mod=mod'] : []), ...packages].join(' ');
+  return {
+    name: 'install',
+    reads: vendored ? [] : local ? 'all' : ['go.mod', 'go.sum'].filter((path) => findFile(source, path)),
+    makes: [],
+    commands: [
+      ...(downloads ? [['go', 'mod', 'download']] : []),
+      // What cannot be compiled yet is told when the program is built.
+      ...(packages.length === 0 ? [] : [['/bin/sh', '-c', `${compile} >/dev/null 2>&1 || true`]]),
+    ],
+    caches,
+  };
+}
+
+/** The packages that the files for every system import from elsewhere. */
+function importsOf(source: SourceTree, module: string): string[] {
+  const code = source.files
+    .filter(({ path }) => /^(?!vendor\/)[^_]*\.go$/.test(path))
+    .map(({ content }) => content.toString('utf8'))
+    .filter((text) => !/^\/\/ ?(go:build|\+build)\b/m.test(text));
+  const paths = code.flatMap((text) => [
+    ...text.matchAll(/^import\s+(?:[\w.]+\s+)?"([\w./~-]+)"/gm),
+    ...[...text.matchAll(/^import\s*\(([^)]*)\)/gm)].flatMap(([, block = '']) => [
+      ...block.matchAll(/"([\w./~-]+)"/g),
+    ]),
+  ]);
+  const others = paths
+    .flatMap(([, path]) => path ?? [])
+    .filter((path) => path !== 'C' && path !== module && !path.startsWith(`${module}/`));
+  return [...new Set(others)].sort();
 }
 
 /** The program takes the name under which a Procfile starts it. */

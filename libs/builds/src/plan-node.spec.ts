@@ -100,3 +100,77 @@ describe('what is started', () => {
     expect(() => planNode({ source, functionName: 'a', args: {} })).toThrow(reason);
   });
 });
+
+describe('another package manager', () => {
+  const start = { scripts: { build: 'x', start: 'node x.js' } };
+  const install = (manifest: object, files: Record<string, string>) =>
+    phase('install', plan({ ...start, ...manifest }, files))?.commands[0]?.join(' ');
+
+  it.each<[string, object, Record<string, string>, string]>([
+    [
+      'pnpm by its lock file',
+      {},
+      { 'pnpm-lock.yaml': "lockfileVersion: '6.0'" },
+      '--package=pnpm@8.15.9 -- pnpm install --frozen-lockfile',
+    ],
+    [
+      'pnpm as it is named',
+      { packageManager: 'pnpm@9.1.0+sha512.ab' },
+      { 'pnpm-lock.yaml': '' },
+      '--package=pnpm@9.1.0 -- pnpm',
+    ],
+    [
+      'yarn 1',
+      {},
+      { 'yarn.lock': '# yarn lockfile v1' },
+      '--package=yarn@1.22.22 -- yarn install --frozen-lockfile',
+    ],
+    [
+      'a newer yarn',
+      {},
+      { 'yarn.lock': '__metadata:\n  version: 8' },
+      '--package=@yarnpkg/cli-dist@4.18.1 -- yarn install --immutable',
+    ],
+  ])('is fetched in the right version: %s', (_, manifest, files, expected) => {
+    expect(install(manifest, files)).toContain(expected);
+  });
+});
+
+describe('a function', () => {
+  const framework = { dependencies: { '@google-cloud/functions-framework': '^5.0.0' } };
+  const handled = (manifest: object, files: Record<string, string>, handler?: string) =>
+    planNode({
+      source: sourceOf({ 'package.json': manifest, ...files }),
+      functionName: 'a',
+      handler,
+      args: {},
+    });
+
+  it('is served by the framework of the project', () => {
+    const made = handled(framework, { 'index.js': '' }, 'hello');
+    expect(made.start).toEqual(['functions-framework']);
+    expect(made.environment).toEqual({ NODE_ENV: 'production', FUNCTION_TARGET: 'hello' });
+  });
+
+  it('is served by ours, installed beside the project, where it brings none', () => {
+    const made = handled({}, { 'index.js': '' }, 'hello');
+    expect(made.phases[0]).toMatchObject({ reads: [], makes: ['.cestx/functions-framework'] });
+    expect(made.start[1]).toMatch(/^\.cestx\/functions-framework\/node_modules\/.*\/main\.js$/);
+  });
+
+  it('is found by its registration when it is the only one and nothing else starts', () => {
+    const one = "functions.http('hello', () => {});";
+    expect(handled(framework, { 'index.js': one }).environment).toMatchObject({ FUNCTION_TARGET: 'hello' });
+    expect(() => handled(framework, { 'index.js': `${one}functions.cloudEvent("b", x)` })).toThrow(
+      'several functions (hello, b)',
+    );
+    expect(handled({ ...framework, scripts: { start: 'node x.js' } }, { 'index.js': one }).start).toEqual([
+      'node',
+      'x.js',
+    ]);
+  });
+
+  it('needs a module it lies in', () => {
+    expect(() => handled(framework, {}, 'hello')).toThrow('call it index.js');
+  });
+});

@@ -156,7 +156,7 @@ export function describeBuilder(under: () => BuilderUnderTest): void {
           const files = source.files.filter((file) => file.path !== 'package.json');
           return { ...source, files: [...files, ...sourceOf({ 'package.json': manifest }).files] };
         },
-        /^npm ci failed: package-lock\.json does not match package\.json\.$/,
+        /^npm ci failed: package-lock\.json does not match package\.json; run npm install and deploy again\.$/,
       ],
       [
         'a version that does not exist',

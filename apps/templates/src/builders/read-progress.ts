@@ -45,9 +45,9 @@ export async function readProgress(stream: Readable, log: (line: string) => void
   });
 }
 
-/** `Step 8/14 : RUN … npm ci …` → `npm ci`: the step that was running when it ended. */
+/** `Step 8/14 : RUN env CESTX_STEP='npm ci' …` → `npm ci`: the step that was running when it ended. */
 function failedStep(lines: readonly string[]): string {
   const step = lines.findLast((line) => /^Step \d+\/\d+ : /.test(line))?.replace(/^Step \d+\/\d+ : /, '');
-  const npm = step === undefined ? undefined : /\bnpm (ci|install|prune|run \S+)/.exec(step)?.[0];
-  return npm ?? (step ? `"${step.slice(0, 120)}"` : 'The build');
+  const [, quoted, plain] = /^RUN env CESTX_STEP=(?:'([^']+)'|(\S+))/.exec(step ?? '') ?? [];
+  return quoted ?? plain ?? (step ? `"${step.slice(0, 120)}"` : 'The build');
 }

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix';
 
-import type { BuildPhase, BuildPlan } from '#builds';
+import { nameOfStep, type BuildPhase, type BuildPlan } from '#builds';
 
 /** Where things lie in the context of a generated build. Only `source/` is the user's, so no name of theirs can clash. */
 export const contextPaths = { dockerfile: 'Dockerfile', ca: 'ca.pem', source: 'source' } as const;
@@ -71,10 +71,13 @@ function writePhases(phases: readonly BuildPhase[]): string[] {
       ([name, folder]) => `${name}=${inShell(`/tmp/cache/${folder}`)}`,
     );
     const folders = phase.makes === 'all' ? [] : phase.makes.filter(Boolean);
-    const commands = phase.commands.map((argv) => argv.map(inShell).join(' '));
+    // The name of the step stands first, to tell which one failed.
+    const commands = phase.commands.map((argv) =>
+      ['env', `CESTX_STEP=${inShell(nameOfStep(argv))}`, ...caches, ...argv.map(inShell)].join(' '),
+    );
     return [
       ...copies,
-      ...commands.map((command) => `RUN ${['env', ...caches, command].join(' ')}`),
+      ...commands.map((command) => `RUN ${command}`),
       // What is copied later has to be there, also when there was nothing to install.
       ...(folders.length > 0 ? [`RUN mkdir -p ${folders.map(inShell).join(' ')}`] : []),
     ];
