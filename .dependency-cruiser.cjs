@@ -152,7 +152,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: ['^node_modules', '^scripts'] },
-    exclude: { path: '(^|/)dist/' },
+    exclude: { path: '(^|/)(dist|starters)/' },
     parser: 'swc',
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {

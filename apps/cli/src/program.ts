@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { paint, styleFor } from '#client';
 
@@ -10,6 +10,7 @@ import { explainError } from './explain-error.ts';
 import { invoke, type InvokeOptions } from './invoke.command.ts';
 import { list } from './list.command.ts';
 import { logs, type LogsOptions } from './logs.command.ts';
+import { makeProject, starterStyles, starterTemplates, type NewOptions } from './new.command.ts';
 import { remove } from './remove.command.ts';
 import { openSession, type CommonOptions, type Session, type Surroundings } from './session.ts';
 import { trace } from './trace.command.ts';
@@ -47,6 +48,20 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
   const add = (usage: string, description: string): Command =>
     common(program.command(usage)).description(description);
 
+  add('new <name>', 'write a small project to begin with, with tests, into a new folder')
+    .addOption(
+      new Option('-t, --template <template>', 'what it is written in')
+        .choices(starterTemplates)
+        .default('node'),
+    )
+    .addOption(
+      new Option('--style <style>', 'a program on $PORT, or a function for the Functions Framework')
+        .choices(starterStyles)
+        .default('app'),
+    )
+    .action((name: string, options: NewOptions, command: Command) =>
+      run(command, (session) => makeProject(session, name, options)),
+    );
   add('deploy [folder]', 'build a folder and make it live')
     .option('-v, --verbose', 'show the lines of the build')
     .action((folder: string | undefined, options: DeployOptions, command: Command) =>

@@ -1,0 +1,3 @@
+module example.com/starter-name
+
+go 1.22
