@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ROOM_CONFIG } from '#boot';
 import { CestxError } from '#contracts';
 
+import { Admission } from './admission.ts';
 import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
 import { explainNotReady } from './explain-not-ready.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
@@ -32,6 +33,7 @@ export class MachineRunner {
     @Inject(CHOSEN_DRIVER) private readonly chosen: ChosenDriver,
     @Inject(ROOM_CONFIG) private readonly config: MachinesConfig,
     private readonly pump: LogPump,
+    private readonly admission: Admission,
   ) {}
 
   exclusively<T>(id: string, work: () => Promise<T>): Promise<T> {
@@ -51,9 +53,14 @@ export class MachineRunner {
 
   /**
    * Creates and starts it as far as that is still to do, and waits until it can be called; resolves to its address.
-   * Throws `start-failed` with the last lines. What is there then is left to the caller to take down.
+   * Throws `start-failed` with the last lines; what is there then is left to the caller to take down. Throws `no-capacity` or
+   * `over-quota` before anything is made.
    */
-  async up(machine: MachineRow, signal: AbortSignal): Promise<string> {
+  up(machine: MachineRow, signal: AbortSignal): Promise<string> {
+    return this.admission.within(machine, () => this.#bringUp(machine, signal));
+  }
+
+  async #bringUp(machine: MachineRow, signal: AbortSignal): Promise<string> {
     const { driver } = this.chosen;
     const abandoned = new AbortController();
     this.#starting.set(machine.id, abandoned);

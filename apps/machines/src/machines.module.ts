@@ -2,11 +2,15 @@ import { Module } from '@nestjs/common';
 
 import { defineRoom, ROOM_CONFIG } from '#boot';
 
+import { Admission } from './admission.ts';
 import { CHOSEN_DRIVER } from './chosen-driver.ts';
 import { CreateMachine1763700100000 } from './create-machine.migration.ts';
 import { DrainMachinesHandler } from './drain-machines.handler.ts';
 import { FleetRow } from './fleet.entity.ts';
+import { GetCapacityQuery } from './get-capacity.query.ts';
 import { GetDriverQuery } from './get-driver.query.ts';
+import { GetMachineQuery } from './get-machine.query.ts';
+import { ListMachineSamplesQuery } from './list-machine-samples.query.ts';
 import { ListMachinesQuery } from './list-machines.query.ts';
 import { LogPump } from './log-pump.ts';
 import { MachineBook } from './machine-book.ts';
@@ -19,7 +23,9 @@ import { ReconcileMachinesLoop } from './reconcile-machines.loop.ts';
 import { RemoveMachineHandler } from './remove-machine.handler.ts';
 import { RestMachines1764500000000 } from './rest-machines.migration.ts';
 import { RouteTable } from './route-table.ts';
+import { SampleMachinesLoop } from './sample-machines.loop.ts';
 import { StartMachineHandler } from './start-machine.handler.ts';
+import { WaitForMachineQuery } from './wait-for-machine.query.ts';
 import { WakeFunctionQuery } from './wake-function.query.ts';
 
 @Module({
@@ -29,15 +35,21 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
     DrainMachinesHandler,
     ListMachinesQuery,
     GetDriverQuery,
+    GetMachineQuery,
+    WaitForMachineQuery,
+    ListMachineSamplesQuery,
+    GetCapacityQuery,
     WakeFunctionQuery,
   ],
   providers: [
     MachineBook,
     RouteTable,
     MachineStore,
+    Admission,
     MachineRunner,
     LogPump,
     ReconcileMachinesLoop,
+    SampleMachinesLoop,
     {
       provide: CHOSEN_DRIVER,
       inject: [ROOM_CONFIG, MachineStore],

@@ -57,7 +57,10 @@ export {
 } from './logs.ts';
 export {
   DrainMachines,
+  GetCapacity,
   GetDriver,
+  GetMachine,
+  ListMachineSamples,
   ListMachines,
   MachineChanged,
   MachineExited,
@@ -69,13 +72,17 @@ export {
   MachinesDrained,
   RemoveMachine,
   StartMachine,
+  WaitForMachine,
   WakeFunction,
+  capacitySchema,
   driverChoiceSchema,
   driverNames,
+  machineSampleSchema,
   machineSchema,
   machineStates,
   type DriverName,
   type Machine,
+  type MachineSample,
 } from './machines.ts';
 export {
   applyScaleChange,

@@ -199,6 +199,8 @@ export const capacitySchema = z.object({
   memoryBytes: z.object({ total: z.number(), used: z.number() }),
   cpu: z.object({ total: z.number(), used: z.number() }),
   machines: z.object({ total: z.number(), used: z.number() }),
+  /** Of the data folder, whoever fills it. */
+  diskBytes: z.object({ total: z.number(), used: z.number() }),
 });
 export const GetCapacity = query('machines', 'GetCapacity', z.object({}), capacitySchema);
 

@@ -1,0 +1,142 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+
+import { startRoom, type RunningRoom } from '#boot';
+import {
+  GetCapacity,
+  GetMachine,
+  ListMachines,
+  ListMachineSamples,
+  MachineExited,
+  machineSampleSchema,
+  RemoveMachine,
+  StartMachine,
+  statsSubject,
+  WaitForMachine,
+  type MachineSample,
+  type PayloadOf,
+} from '#contracts';
+import { dockerAvailable, eventually, startTestServers, type TestServers } from '#testing';
+
+import { addressOf, call, failureOf, RoomSurroundings, servingProgram } from './machines-room.fixture.ts';
+import { machinesRoom } from './machines.module.ts';
+
+const mebibyte = 1024 ** 2;
+
+let servers: TestServers;
+let around: RoomSurroundings;
+let room: RunningRoom;
+
+beforeAll(async () => {
+  servers = await startTestServers();
+  around = await RoomSurroundings.open(dockerAvailable() ? 'docker' : 'process', servers, 'limits-test');
+  room = await startRoom(machinesRoom, {
+    ...around.environment,
+    CESTX_HOST_MACHINES: '2',
+    CESTX_PROJECT_MEMORY: '300Mi',
+    CESTX_SAMPLE_MS: '100',
+  });
+});
+afterEach(async () => {
+  const { items } = await around.messenger.ask(ListMachines, {});
+  await Promise.all(items.map(({ id }) => around.order(RemoveMachine, { machineId: id })));
+  expect(await around.leftovers()).toEqual([]);
+});
+afterAll(async () => {
+  await room?.stop();
+  await around?.close();
+  await servers?.stop();
+});
+
+test('a running machine is measured, live and kept, and what is kept can still be read when it is gone', async () => {
+  const command = await around.startCommand(servingProgram());
+  const { machineId } = command;
+  const live: MachineSample[] = [];
+  const stop = around.messenger.listen(
+    statsSubject('default', 'limits-test', machineId),
+    machineSampleSchema,
+    (sample) => live.push(sample),
+  );
+  await around.order(StartMachine, command);
+  await eventually(() => live.length >= 3);
+  stop();
+  expect(live[0]).toMatchObject({ machine: machineId, revision: 'limits-test-v1', cpu: null });
+  expect(live[2]?.cpu).toBeGreaterThanOrEqual(0);
+  expect(live[2]?.memoryBytes).toBeGreaterThan(mebibyte);
+  expect(live[2]?.memoryLimitBytes).toBe(128 * mebibyte);
+  await around.order(RemoveMachine, { machineId });
+  const { items } = await around.messenger.ask(ListMachineSamples, { machineId });
+  expect(items.slice(0, 3)).toEqual(live.slice(0, 3));
+  const newest = await around.messenger.ask(ListMachineSamples, { machineId, limit: 1 });
+  expect(newest.items).toEqual(items.slice(-1));
+  const since = await around.messenger.ask(ListMachineSamples, { machineId, since: items[1]?.at });
+  expect(since.items.length).toBeLessThan(items.length);
+});
+
+test('who waits for a machine hears of it in its state, in time or not, and when it is gone instead', async () => {
+  const command = await around.startCommand(
+    `setTimeout(() => { ${servingProgram()} }, 700); setInterval(() => {}, 1000)`,
+  );
+  const { machineId } = command;
+  const wait = (state: 'running' | 'frozen' | 'removed', timeoutMs = 20_000) =>
+    around.messenger.ask(WaitForMachine, { machineId, state, timeoutMs }, { timeoutMs: timeoutMs + 5000 });
+  await expect(wait('running')).rejects.toMatchObject({ code: 'not-found' });
+  const starting = around.order(StartMachine, command);
+  await eventually(() => around.messenger.ask(GetMachine, { machineId }).catch(() => null));
+  const running = await wait('running');
+  expect(running).toMatchObject({ id: machineId, state: 'running', address: expect.any(String) });
+  expect(await around.messenger.ask(GetMachine, { machineId })).toEqual(running);
+  await starting;
+  await expect(wait('frozen', 50)).rejects.toMatchObject({
+    code: 'wait-timeout',
+    message: `The machine ${machineId} is running, and did not get frozen within 0.05 s.`,
+  });
+  const [removed, frozen] = [wait('removed'), wait('frozen')];
+  await Promise.all([
+    around.order(RemoveMachine, { machineId }),
+    expect(removed).resolves.toMatchObject({ id: machineId, state: 'removed', address: null }),
+    expect(frozen).rejects.toMatchObject({ code: 'not-found' }),
+  ]);
+});
+
+test('of machines that start at once no more get up than fit; the others are refused before anything is made', async () => {
+  const commands = await Promise.all([1, 2, 3].map(() => around.startCommand(servingProgram())));
+  const ends = await Promise.all(commands.map((command) => around.order(StartMachine, command)));
+  const refused = ends.filter((end) => 'failed' in end);
+  expect(refused).toHaveLength(1);
+  // Of both limits that are reached the project's is named: its owner can do something about it.
+  expect(failureOf(refused[0] ?? {})).toMatchObject({
+    code: 'over-quota',
+    message:
+      'The project default gives its machines 300 MiB, of which 256 MiB is taken, and a machine of limits-test needs 128 MiB of memory.',
+  });
+  expect(await around.leftovers()).toHaveLength(2);
+  const other = await around.startCommand(servingProgram());
+  expect(failureOf(await around.order(StartMachine, { ...other, project: 'other' }))).toMatchObject({
+    code: 'no-capacity',
+    message: 'The host may have 2 machines up at a time, and 2 are.',
+  });
+  expect(await around.messenger.ask(GetCapacity, {})).toMatchObject({
+    memoryBytes: { used: 256 * mebibyte },
+    machines: { total: 2, used: 2 },
+  });
+  const up = commands[ends.findIndex((end) => 'done' in end)];
+  await around.order(RemoveMachine, { machineId: up?.machineId ?? '' });
+  const again = await around.startCommand(servingProgram());
+  expect(await around.order(StartMachine, again)).toHaveProperty('done');
+});
+
+test('a machine that used more than its memory is told of as such', async () => {
+  const eats = `
+    require('node:http').createServer((q, r) => {
+      if (q.url === '/eat') { const all = []; for (;;) all.push(Buffer.alloc(1 << 20, 1)); }
+      r.end('hello');
+    }).listen(process.env.PORT, '0.0.0.0');`;
+  const command = await around.startCommand(eats);
+  const exits: PayloadOf<typeof MachineExited>[] = [];
+  const stop = around.messenger.subscribe(MachineExited, command.machineId, (event) => exits.push(event));
+  const address = addressOf(await around.order(StartMachine, command));
+  await call(address, '/eat').catch(() => undefined);
+  await eventually(() => exits[0]);
+  stop();
+  expect(exits[0]?.reason).toBe('The program was killed for using more than its 128 MiB of memory.');
+});
