@@ -27,6 +27,7 @@ import { DeploymentsController } from './control/deployments.controller.ts';
 import { FunctionsController } from './control/functions.controller.ts';
 import { KEY_CHECKER, KeyGuard } from './control/key.guard.ts';
 import { LogsController } from './control/logs.controller.ts';
+import { MachineMetrics } from './control/machine-metrics.ts';
 import { MachinesController } from './control/machines.controller.ts';
 import { OpenAnswers } from './control/open-answers.ts';
 import { ProblemFilter } from './control/problem.filter.ts';
@@ -114,6 +115,7 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
         { provide: Feeds, useValue: house.feeds },
         { provide: Objects, useValue: house.objects },
         { provide: CallMetrics, useValue: metrics },
+        { provide: MachineMetrics, useValue: new MachineMetrics(house.messenger) },
         { provide: Invoker, useValue: invoker },
       ],
       edge,

@@ -19,6 +19,13 @@ export type Accepted = {
   traceId: string | null;
 };
 
+export type Capacity = {
+  memoryBytes: { total: number; used: number };
+  cpu: { total: number; used: number };
+  machines: { total: number; used: number };
+  diskBytes: { total: number; used: number };
+};
+
 export type Deployment = {
   id: string;
   project: string;
@@ -119,6 +126,19 @@ export type Machine = {
 };
 
 export type MachineList = { items: Machine[]; nextCursor: string | null };
+
+export type MachineSample = {
+  machine: string;
+  revision: string;
+  at: string;
+  cpuSeconds: number;
+  cpu: number | null;
+  memoryBytes: number;
+  memoryLimitBytes: number;
+  processes: number;
+};
+
+export type MachineSampleList = { items: MachineSample[]; nextCursor: string | null };
 
 export type PlatformHealth = { ready: boolean; rooms: RoomHealth[] };
 
@@ -283,6 +303,45 @@ export const api = {
     method: 'GET',
     path: '/v1/machines',
     query,
+  }),
+  /** Describe a machine. */
+  getMachine: (id: string): ApiCall<Machine> => ({
+    method: 'GET',
+    path: `/v1/machines/${encodeURIComponent(id)}`,
+    query: {},
+  }),
+  /** Remove a machine. */
+  removeMachine: (id: string): ApiCall<Machine> => ({
+    method: 'DELETE',
+    path: `/v1/machines/${encodeURIComponent(id)}`,
+    query: {},
+  }),
+  /** Wait until a machine is in a state. */
+  waitForMachine: (
+    id: string,
+    query: {
+      state?: 'creating' | 'starting' | 'running' | 'frozen' | 'stopped' | 'failed' | 'removed' | undefined;
+      timeout?: string | undefined;
+    } = {},
+  ): ApiCall<Machine> => ({
+    method: 'GET',
+    path: `/v1/machines/${encodeURIComponent(id)}/wait`,
+    query,
+  }),
+  /** What a machine used. */
+  getMachineStats: (
+    id: string,
+    query: { since?: string | undefined; limit?: number | undefined; follow?: string | undefined } = {},
+  ): ApiCall<MachineSampleList> => ({
+    method: 'GET',
+    path: `/v1/machines/${encodeURIComponent(id)}/stats`,
+    query,
+  }),
+  /** What the host may give to machines, and what is given. */
+  getCapacity: (): ApiCall<Capacity> => ({
+    method: 'GET',
+    path: '/v1/capacity',
+    query: {},
   }),
   /** What functions run on, and why. */
   getDriver: (): ApiCall<DriverChoice> => ({

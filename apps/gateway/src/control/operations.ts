@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import {
+  capacitySchema,
   deploymentErrorSchema,
   driverChoiceSchema,
   deploymentSchema,
@@ -9,7 +10,9 @@ import {
   idSchema,
   labelSchema,
   logLineSchema,
+  machineSampleSchema,
   machineSchema,
+  machineStates,
   revisionRecordSchema,
   routeSchema,
   scaleChangeSchema,
@@ -48,6 +51,7 @@ const listOf = <S extends z.ZodType>(item: S) =>
 /** Schemas that have a name of their own in /openapi.json and in the client. */
 export const namedSchemas = {
   Accepted: acceptedSchema,
+  Capacity: capacitySchema,
   Deployment: deploymentSchema,
   DeploymentError: deploymentErrorSchema,
   DriverChoice: driverChoiceSchema,
@@ -56,6 +60,8 @@ export const namedSchemas = {
   LogLine: logLineSchema,
   Machine: machineSchema,
   MachineList: listOf(machineSchema),
+  MachineSample: machineSampleSchema,
+  MachineSampleList: listOf(machineSampleSchema),
   PlatformHealth: platformHealthSchema,
   Problem: problemSchema,
   RevisionDescription: revisionRecordSchema,
@@ -79,6 +85,7 @@ const page = z.object({
 });
 const named = z.object({ name: labelSchema });
 const byId = z.object({ id: idSchema });
+const ndjson = 'application/x-ndjson';
 
 const ago = /^([0-9]+)(ms|s|m|h|d)$/;
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -94,6 +101,16 @@ const sinceSchema = z
     if (!number || !unit) return text;
     return new Date(Date.now() - Number(number) * units[unit as keyof typeof units]).toISOString();
   });
+
+/** How long to wait: a duration such as `30s`, or a number of seconds; at most a minute. */
+const timeoutSchema = z
+  .string()
+  .default('30s')
+  .transform((text) => {
+    const [, number, unit = 's'] = /^([0-9]+)(ms|s|m)?$/.exec(text) ?? [];
+    return number === undefined ? Number.NaN : Number(number) * units[unit as keyof typeof units];
+  })
+  .refine((ms) => ms <= 60_000, 'must be a duration such as 500ms or 30s, and at most 1m');
 
 export const operations = {
   deployFunction: operation({
@@ -191,7 +208,7 @@ export const operations = {
       after: z.string().max(100).optional(),
     }),
     status: 200,
-    answers: { 'application/x-ndjson': logLineSchema, [eventStream]: null },
+    answers: { [ndjson]: logLineSchema, [eventStream]: null },
     errors: ['bad-request', 'not-found', 'unavailable'],
   }),
   getDeployment: operation({
@@ -241,6 +258,70 @@ export const operations = {
     status: 200,
     answers: { [json]: namedSchemas.MachineList },
     errors: ['bad-request', 'unavailable'],
+  }),
+  getMachine: operation({
+    method: 'GET',
+    path: '/v1/machines/:id',
+    tag: 'machines',
+    summary: 'Describe a machine',
+    params: byId,
+    query: none,
+    status: 200,
+    answers: { [json]: machineSchema },
+    errors: ['bad-request', 'not-found', 'unavailable'],
+  }),
+  removeMachine: operation({
+    method: 'DELETE',
+    path: '/v1/machines/:id',
+    tag: 'machines',
+    summary: 'Remove a machine',
+    description: 'Its function gets another one with the next call, or at once when `scale.min` asks for it.',
+    params: byId,
+    query: none,
+    status: 200,
+    answers: { [json]: machineSchema },
+    errors: ['bad-request', 'not-found', 'timed-out', 'unavailable'],
+  }),
+  waitForMachine: operation({
+    method: 'GET',
+    path: '/v1/machines/:id/wait',
+    tag: 'machines',
+    summary: 'Wait until a machine is in a state',
+    description: 'Answers the instant it is; 408 when it is not in time.',
+    params: byId,
+    query: z.object({ state: z.enum(machineStates).default('running'), timeout: timeoutSchema }),
+    status: 200,
+    answers: { [json]: machineSchema },
+    errors: ['bad-request', 'not-found', 'wait-timeout', 'unavailable'],
+  }),
+  getMachineStats: operation({
+    method: 'GET',
+    path: '/v1/machines/:id/stats',
+    tag: 'machines',
+    summary: 'What a machine used',
+    description:
+      'Samples of the last day, oldest first, at most the newest `limit` of them; also of a machine that is gone. With `follow` also each new one as it comes: one JSON object a line, or server-sent events `sample` when `Accept` asks for them.',
+    params: byId,
+    query: z.object({
+      since: sinceSchema.optional(),
+      limit: z.coerce.number().int().min(1).max(20_000).default(1000),
+      follow: z.stringbool().default(false),
+    }),
+    status: 200,
+    answers: { [json]: namedSchemas.MachineSampleList, [ndjson]: machineSampleSchema, [eventStream]: null },
+    errors: ['bad-request', 'not-found', 'unavailable'],
+  }),
+  getCapacity: operation({
+    method: 'GET',
+    path: '/v1/capacity',
+    tag: 'machines',
+    summary: 'What the host may give to machines, and what is given',
+    description: 'Limits of the machines that run or are frozen, not what they use; the disk is measured.',
+    params: none,
+    query: none,
+    status: 200,
+    answers: { [json]: capacitySchema },
+    errors: ['unavailable'],
   }),
   getDriver: operation({
     method: 'GET',

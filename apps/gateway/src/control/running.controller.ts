@@ -7,6 +7,7 @@ import { Messenger } from '#messaging';
 
 import { CallMetrics } from '../calls/call-metrics.ts';
 import { docsPage } from './docs-page.ts';
+import { MachineMetrics } from './machine-metrics.ts';
 import { openapiDocument } from './openapi.ts';
 import { operations } from './operations.ts';
 import { Serves } from './serves.decorator.ts';
@@ -18,6 +19,7 @@ const patience = 2500;
 export class RunningController {
   private readonly messenger: Messenger;
   private readonly metrics: CallMetrics;
+  private readonly machines: MachineMetrics;
   private readonly invoker: Invoker;
   private readonly document = openapiDocument();
   private readonly page = docsPage(this.document);
@@ -25,10 +27,12 @@ export class RunningController {
   constructor(
     messenger: Messenger,
     @Inject(CallMetrics) metrics: CallMetrics,
+    @Inject(MachineMetrics) machines: MachineMetrics,
     @Inject(Invoker) invoker: Invoker,
   ) {
     this.messenger = messenger;
     this.metrics = metrics;
+    this.machines = machines;
     this.invoker = invoker;
   }
 
@@ -48,8 +52,9 @@ export class RunningController {
 
   @Serves(operations.getMetrics)
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-  getMetrics(): string {
-    return this.metrics.render({ serviceCount: this.invoker.table.serviceCount, held: this.invoker.held });
+  async getMetrics(): Promise<string> {
+    const calls = { serviceCount: this.invoker.table.serviceCount, held: this.invoker.held };
+    return this.metrics.render(calls) + (await this.machines.render());
   }
 
   @Serves(operations.getOpenapi)

@@ -9,6 +9,7 @@ import { CallEdge } from '../calls/call-edge.ts';
 import { CallMetrics } from '../calls/call-metrics.ts';
 import { createControlApp } from '../http-edge.ts';
 import { KEY_CHECKER } from './key.guard.ts';
+import { MachineMetrics } from './machine-metrics.ts';
 import { operations } from './operations.ts';
 
 let app: Awaited<ReturnType<typeof createControlApp>>;
@@ -27,7 +28,7 @@ beforeAll(async () => {
   const unused = (token: unknown) => ({ provide: token as string, useValue: {} });
   app = await createControlApp(
     [
-      ...[ROOM_CONFIG, LOGGER, Messenger, Feeds, Objects].map(unused),
+      ...[ROOM_CONFIG, LOGGER, Messenger, Feeds, Objects, MachineMetrics].map(unused),
       { provide: KEY_CHECKER, useValue: () => false },
       { provide: CallMetrics, useValue: metrics },
       { provide: Invoker, useValue: invoker },

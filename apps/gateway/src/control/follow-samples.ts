@@ -1,0 +1,67 @@
+import { GetMachine, ListMachineSamples, machineSampleSchema, statsSubject, CestxError } from '#contracts';
+import type { MachineSample } from '#contracts';
+import type { Messenger } from '#messaging';
+
+/** Milliseconds of silence after which it is looked whether the machine is still there. */
+const lookMs = 10_000;
+/** Samples kept for a reader that is too slow; older ones are dropped. */
+const maxWaiting = 1000;
+
+/**
+ * The kept samples, then each new one; null when none came for a while, as for a machine that rests. Ends when the machine is
+ * gone.
+ */
+export async function* followSamples(
+  messenger: Pick<Messenger, 'ask' | 'listen'>,
+  asked: { machineId: string; since?: string | undefined; limit: number },
+  signal: AbortSignal,
+): AsyncGenerator<MachineSample | null> {
+  const heard: MachineSample[] = [];
+  let wake = (): void => undefined;
+  const stop = messenger.listen(statsSubject('*', '*', asked.machineId), machineSampleSchema, (sample) => {
+    heard.push(sample);
+    if (heard.length > maxWaiting) heard.shift();
+    wake();
+  });
+  const onAbort = (): void => wake();
+  signal.addEventListener('abort', onAbort);
+  try {
+    let last = '';
+    for (const sample of (await messenger.ask(ListMachineSamples, asked)).items) {
+      last = sample.at;
+      yield sample;
+    }
+    while (!signal.aborted) {
+      const next = heard.shift();
+      if (next) {
+        // What was heard while the kept ones were read may be among them.
+        if (next.at > last) yield next;
+        last = next.at > last ? next.at : last;
+        continue;
+      }
+      const silent = await new Promise<boolean>((resolve) => {
+        const timer = setTimeout(() => resolve(true), lookMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve(false);
+        };
+      });
+      if (!silent) continue;
+      if (!(await isThere(messenger, asked.machineId))) return;
+      yield null;
+    }
+  } finally {
+    stop();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** A room that starts again says nothing about the machine. */
+async function isThere(messenger: Pick<Messenger, 'ask'>, machineId: string): Promise<boolean> {
+  try {
+    await messenger.ask(GetMachine, { machineId });
+    return true;
+  } catch (error) {
+    return !(error instanceof CestxError && error.code === 'not-found');
+  }
+}
