@@ -39,7 +39,8 @@ beforeAll(async () => {
 afterEach(async () => {
   const { items } = await around.messenger.ask(ListMachines, {});
   await Promise.all(items.map(({ id }) => around.order(RemoveMachine, { machineId: id })));
-  expect(await around.leftovers()).toEqual([]);
+  const left = await around.leftovers();
+  if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
 });
 afterAll(async () => {
   await room?.stop();
