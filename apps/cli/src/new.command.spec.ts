@@ -64,7 +64,7 @@ test.each([
     const manifest = parseManifest(texts['function.yaml'] ?? '');
     expect(manifest).toMatchObject({ name: 'my-work', template });
     const source = sourceOf(texts);
-    expect(chooseTemplate(source, undefined).template).toBe(template);
+    expect(chooseTemplate(source, {}).template).toBe(template);
     const plan = planBuild(template as Language, {
       source,
       functionName: 'my-work',
@@ -100,7 +100,7 @@ test.each([
 
 test('a Dockerfile of a new project starts what it copies', async () => {
   const texts = await make('dockerfile', 'app');
-  expect(chooseTemplate(sourceOf(texts), undefined).template).toBe('dockerfile');
+  expect(chooseTemplate(sourceOf(texts), {}).template).toBe('dockerfile');
   expect(texts['Dockerfile']).toMatch(/USER 65534/);
 });
 

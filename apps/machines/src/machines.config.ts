@@ -2,7 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 
 import { z } from 'zod';
 
-import { sizeSchema } from '#contracts';
+import { registryVariables, sizeSchema } from '#contracts';
 
 /** The memory this process may see: that of its container, where it runs in one with a limit. */
 const visibleMemory = Math.min(totalmem(), process.constrainedMemory() || Infinity);
@@ -14,6 +14,7 @@ export const machinesConfig = z.object({
   CESTX_IMAGE_NODE: z.string().default(''),
   /** Leave the machines running when the platform stops. */
   CESTX_KEEP_MACHINES: z.stringbool().default(false),
+  ...registryVariables,
   /** `unix:///path` or `tcp://host:port`. */
   DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
   /** Where programs are looked for when functions run as processes. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { CestxError } from '#contracts';
+import { CestxError, registryFrom } from '#contracts';
 import type { ChosenDriver } from './chosen-driver.ts';
 import { DockerDriver } from './drivers/docker.driver.ts';
 import { connectToEngine, whyNoEngine } from './drivers/engine.ts';
@@ -17,7 +17,8 @@ export async function pickDriver(config: MachinesConfig, house: string): Promise
   const docker = connectToEngine(config.DOCKER_HOST);
   const processes = (): ProcessDriver =>
     new ProcessDriver({ folder: join(config.CESTX_DATA, 'machines'), path: config.PATH, house });
-  const containers = (): DockerDriver => new DockerDriver({ host: config.DOCKER_HOST, house });
+  const containers = (): DockerDriver =>
+    new DockerDriver({ host: config.DOCKER_HOST, house, registry: registryFrom(config) });
 
   if (config.CESTX_DRIVER === 'process') return opened({ driver: processes(), reason: 'It was asked for.' });
   const images = config.CESTX_IMAGE_NODE

@@ -21,6 +21,7 @@ import { BuildQueue } from './build-queue.ts';
 import type { BuildRow } from './build.entity.ts';
 import { BuildStore, discarded } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
+import { ImageRegistry } from './builders/image-registry.ts';
 import type { Builder, BuildRequest } from './builders/builder.ts';
 import { contentKey } from './content-key.ts';
 import { sourceName } from './object-names.ts';
@@ -46,6 +47,7 @@ export class BuildSourceHandler {
   constructor(
     private readonly builds: BuildStore,
     private readonly builders: Builders,
+    private readonly images: ImageRegistry,
     private readonly queue: BuildQueue,
     private readonly messenger: Messenger,
     private readonly objects: Objects,
@@ -97,8 +99,10 @@ export class BuildSourceHandler {
 
   async #make(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Built> {
     const source = await inSpan('build read source', {}, () => this.#readSource(command.sourceDigest));
-    const { template, reason } = chooseTemplate(source, command.build.template);
+    const { template, reason } = chooseTemplate(source, command.build);
     log.write(`Template ${template}: ${reason}.`);
+    // Not looked for among earlier builds: what a name stands for in its registry may have changed.
+    if (template === 'image') return { template, artifact: await this.#pull(command, builder, log, signal) };
     const content = { project: command.project, sourceDigest: command.sourceDigest, driver: builder.driver };
     for (const artifact of await this.builds.findBuilt(content, template)) {
       if (!(await builder.exists(artifact))) continue;
@@ -116,7 +120,39 @@ export class BuildSourceHandler {
       log: log.write,
       signal,
     };
-    return { template, artifact: await buildPatiently(builder, request, log) };
+    const artifact = await buildPatiently(builder, request, log);
+    return { template, artifact: await this.#push(command, builder, artifact, log, signal) };
+  }
+
+  async #pull(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Artifact> {
+    if (builder.driver !== 'docker') {
+      throw new CestxError(
+        'bad-request',
+        'An image runs in a container, and functions run as processes here; start a container engine and use --driver docker, or deploy the source.',
+      );
+    }
+    const { image = '' } = command.build;
+    return await inSpan('build pull image', {}, () => this.images.pull(image, { log: log.write, signal }));
+  }
+
+  /** A build that other hosts cannot have, where they should, has failed. */
+  async #push(
+    { project, function: functionName, buildId }: Command,
+    builder: Builder,
+    artifact: Artifact,
+    log: BuildLog,
+    signal: AbortSignal,
+  ): Promise<Artifact> {
+    if (artifact.kind !== 'image' || this.images.address === null) return artifact;
+    const to = { project, functionName, buildId };
+    try {
+      return await inSpan('build push image', {}, () =>
+        this.images.push(artifact, to, { log: log.write, signal }),
+      );
+    } catch (error) {
+      await builder.clear(buildId, null);
+      throw error;
+    }
   }
 
   /** Recorded at once, so that the next build of the same content, which waits for this one, finds it. */

@@ -30,9 +30,11 @@ export class DiscardBuildHandler {
 
   async #clear(buildId: string, driver: DriverName, project: string): Promise<void> {
     const builder = this.builders.of(driver);
-    const artifact = (await this.builds.find(buildId))?.artifact ?? null;
+    const { artifact = null, template = null } = (await this.builds.find(buildId)) ?? {};
     await builder.clear(buildId, artifact);
-    if (artifact && !(await this.builds.isUsed(artifact))) await builder.remove(artifact);
+    // What was pulled may be somebody else's on this host as well; the disk budget sees to it.
+    const ours = artifact && template !== 'image';
+    if (ours && !(await this.builds.isUsed(artifact))) await builder.remove(artifact);
     await this.builds.forgetArtifact(buildId);
     if (!(await this.builds.hasBuilds(project))) await builder.clearCache(project);
   }

@@ -286,6 +286,19 @@ describe('a build', () => {
     expect((await failed(randomUUID(), 'a'.repeat(64))).code).toBe('not-found');
   });
 
+  it('of an image is told that there is no container engine to run it', async () => {
+    const end = await order(BuildSource, randomUUID(), {
+      buildId: randomUUID(),
+      project: 'default',
+      function: 'hello',
+      sourceDigest: await store(sourceOf({ 'function.yaml': 'name: hello' })),
+      build: { image: 'redis:7', args: {} },
+    });
+    expect(end).toMatchObject({
+      failed: { code: 'bad-request', message: expect.stringContaining('--driver docker') as string },
+    });
+  });
+
   it('starts clean after it was killed half-way, and goes on counting its lines', async () => {
     const buildId = randomUUID();
     const digest = await store(program());

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 
 import { z } from 'zod';
 
-import { durationSchema, sizeSchema } from '#contracts';
+import { durationSchema, registryVariables, sizeSchema } from '#contracts';
 
 export const templatesConfig = z.object({
   CESTX_DATA: z.string().min(1).default('.cestx'),
@@ -24,6 +24,7 @@ export const templatesConfig = z.object({
   CESTX_BUILDS: z.coerce.number().int().min(1).max(64).default(availableParallelism()),
   /** How long a source that no build needs is kept, counted from when it was last uploaded. */
   CESTX_SOURCE_GRACE: durationSchema.refine((ms) => ms >= 60_000, 'must be at least 1m').prefault('1h'),
+  ...registryVariables,
   /** `unix:///path` or `tcp://host:port`. */
   DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
   /** Where npm is looked for when builds run as processes. */

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 
 import { defineRoom, ROOM_CONFIG } from '#boot';
+import { registryFrom } from '#contracts';
 
 import { AcceptSourceQuery } from './accept-source.query.ts';
 import { AddSourceAcceptedAt1764000000000 } from './add-source-accepted-at.migration.ts';
@@ -9,7 +10,8 @@ import { BuildSourceHandler } from './build-source.handler.ts';
 import { BuildRow } from './build.entity.ts';
 import { BuildStore } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
-import { DockerBuilder } from './builders/docker.builder.ts';
+import { connectToEngine, DockerBuilder } from './builders/docker.builder.ts';
+import { ImageRegistry } from './builders/image-registry.ts';
 import { ProcessBuilder } from './builders/process.builder.ts';
 import { CollectSourcesLoop } from './collect-sources.loop.ts';
 import { CreateBuild1763700000000 } from './create-build.migration.ts';
@@ -37,6 +39,10 @@ function makeBuilders(config: TemplatesConfig): Builders {
   });
 }
 
+function makeRegistry(config: TemplatesConfig): ImageRegistry {
+  return new ImageRegistry(connectToEngine(config.DOCKER_HOST), registryFrom(config));
+}
+
 function makeQueue(config: TemplatesConfig): BuildQueue {
   return new BuildQueue({ size: config.CESTX_BUILDS, timeout: config.CESTX_BUILD_TIMEOUT });
 }
@@ -49,6 +55,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
     RemoveLeftoversLoop,
     CollectSourcesLoop,
     { provide: Builders, useFactory: makeBuilders, inject: [ROOM_CONFIG] },
+    { provide: ImageRegistry, useFactory: makeRegistry, inject: [ROOM_CONFIG] },
     { provide: BuildQueue, useFactory: makeQueue, inject: [ROOM_CONFIG] },
   ],
 })

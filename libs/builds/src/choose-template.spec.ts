@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { sourceOf } from './source-tree.ts';
 import { chooseTemplate } from './choose-template.ts';
 
-const choose = (paths: string[], wanted?: string) =>
-  chooseTemplate(sourceOf(Object.fromEntries(paths.map((path) => [path, '']))), wanted);
+const choose = (paths: string[], template?: string, image?: string) =>
+  chooseTemplate(sourceOf(Object.fromEntries(paths.map((path) => [path, '']))), { template, image });
 
 describe('the template', () => {
   it('is the one the manifest names', () => {
@@ -25,8 +25,15 @@ describe('the template', () => {
 
   it('that does not exist is refused with those that do', () => {
     expect(() => choose(['package.json'], 'cobol')).toThrow(
-      'There is no template "cobol"; there are node, python, go, dockerfile.',
+      'There is no template "cobol"; there are node, python, go, dockerfile, image.',
     );
+  });
+
+  it('is an image where the manifest names one, and nothing else beside it', () => {
+    expect(choose(['package.json'], undefined, 'redis').template).toBe('image');
+    expect(choose([], 'image', 'redis').template).toBe('image');
+    expect(() => choose([], 'image')).toThrow('name it in function.yaml');
+    expect(() => choose(['package.json'], 'node', 'redis')).toThrow('leave one of them out');
   });
 
   it('that cannot be guessed is told with the likely mistake', () => {

@@ -1,8 +1,8 @@
-import { CestxError } from '#contracts';
+import { CestxError, type BuildSettings } from '#contracts';
 
 import { findFile, type SourceTree } from './source-tree.ts';
 
-export const templateNames = ['node', 'python', 'go', 'dockerfile'] as const;
+export const templateNames = ['node', 'python', 'go', 'dockerfile', 'image'] as const;
 export type TemplateName = (typeof templateNames)[number];
 
 /** The files that tell a template, the most telling first: who writes a Dockerfile wants it to be used. */
@@ -18,8 +18,9 @@ const tellingFiles = detected.flatMap(([, files]) => files);
 /** The template to build with and why; guessed from the files when none was asked for. */
 export function chooseTemplate(
   tree: SourceTree,
-  wanted: string | undefined,
+  { template: wanted, image }: Pick<BuildSettings, 'template' | 'image'>,
 ): { template: TemplateName; reason: string } {
+  if (image !== undefined || wanted === 'image') return chooseImage(wanted, image);
   if (wanted !== undefined) {
     const template = templateNames.find((name) => name === wanted);
     if (template) return { template, reason: 'the manifest names it' };
@@ -41,6 +42,25 @@ export function chooseTemplate(
     return { template: first.template, reason: `there is a ${first.file}${beside}` };
   }
   throw new CestxError('bad-request', `No template fits this source: ${whatIsThere(tree)}.`);
+}
+
+function chooseImage(
+  wanted: string | undefined,
+  image: string | undefined,
+): ReturnType<typeof chooseTemplate> {
+  if (image === undefined) {
+    throw new CestxError(
+      'bad-request',
+      'template: image runs an image; name it in function.yaml, as "image: …".',
+    );
+  }
+  if (wanted !== undefined && wanted !== 'image') {
+    throw new CestxError(
+      'bad-request',
+      `function.yaml names the template "${wanted}" and an image; leave one of them out.`,
+    );
+  }
+  return { template: 'image', reason: 'the manifest names an image' };
 }
 
 /** The commonest reason is an archive of the folder itself instead of what is in it. */

@@ -42,6 +42,7 @@ export {
   type Failure,
 } from './errors.ts';
 export { getHealth, healthSchema, type Health } from './health.ts';
+export { credentialsFor, parseImageName, registryFrom, registryVariables, type Registry } from './images.ts';
 export {
   ListLogLines,
   LogsSubscribeFailed,

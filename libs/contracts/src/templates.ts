@@ -7,8 +7,13 @@ import { digestSchema, idSchema, labelSchema } from './names.ts';
 
 /** What a builder makes and a driver starts. */
 export const artifactSchema = z.discriminatedUnion('kind', [
-  /** A container image pinned by its id, `sha256:…`. */
-  z.object({ kind: z.literal('image'), image: z.string().regex(/^sha256:[0-9a-f]{64}$/) }),
+  /** A container image pinned by its id, `sha256:…`; where a registry has it too, hosts without it pull it by `reference`. */
+  z.object({
+    kind: z.literal('image'),
+    image: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+    /** `registry/repository@sha256:…` */
+    reference: z.string().optional(),
+  }),
   /** A built folder and how to start it, for the process driver. */
   z.object({ kind: z.literal('directory'), path: z.string(), command: z.array(z.string()).min(1) }),
 ]);

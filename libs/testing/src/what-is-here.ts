@@ -54,6 +54,14 @@ export function engineHasRuntime(name: string): boolean {
   }
 }
 
+/** Debian's `docker-registry`, a real container registry. */
+export const registryBinary = 'docker-registry';
+
+/** For `describe.skipIf(!registryAvailable())`; in CI it is never false. */
+export function registryAvailable(): boolean {
+  return inCi() || succeeds(registryBinary, ['--version']);
+}
+
 function inCi(): boolean {
   return process.env.CI === 'true';
 }

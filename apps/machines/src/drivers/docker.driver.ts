@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 
-import { CestxError } from '#contracts';
+import { CestxError, type Artifact, type Registry } from '#contracts';
 import type {
   Listener,
   MachineDriver,
@@ -23,8 +23,11 @@ import { seenByEngine, usageByEngine } from './container-state.ts';
 import { answer, connectToEngine, questionTimeout, settle, statusOf, workTimeout } from './engine.ts';
 import { isFrozen, setFrozen } from './freezer.ts';
 import { listenersInNamespaceOf } from './proc-files.ts';
+import { pullImage } from './pull-image.ts';
 import { isAlive, runningHere, type RunningHere } from './running-here.ts';
 import { Runtimes } from './runtimes.ts';
+
+type ImageArtifact = Extract<Artifact, { kind: 'image' }>;
 
 /** Containers the engine is asked about at a time. */
 const maxQuestions = 16;
@@ -48,6 +51,7 @@ export class DockerDriver implements MachineDriver {
   readonly #work: Docker;
   readonly #streams: Docker;
   readonly #runtimes: Runtimes;
+  readonly #registry: Registry | null;
   readonly #listeners = new Set<(id: string) => void>();
   readonly #closing = new AbortController();
   readonly #running = new Map<string, RunningHere>();
@@ -57,8 +61,9 @@ export class DockerDriver implements MachineDriver {
   #publish = false;
 
   /** `host` as `DOCKER_HOST` writes it. */
-  constructor(options: { host: string; house: string }) {
+  constructor(options: { host: string; house: string; registry?: Registry | null }) {
     this.#host = options.host;
+    this.#registry = options.registry ?? null;
     this.#house = options.house;
     this.#questions = connectToEngine(options.host, questionTimeout);
     this.#work = connectToEngine(options.host, workTimeout);
@@ -108,35 +113,37 @@ export class DockerDriver implements MachineDriver {
         'start-failed',
         'network: false needs a container engine on this host; this one could not call the function either.',
       );
-    const { image } = spec.artifact;
+    const { artifact } = spec;
     if (spec.runtime) await this.#runtimes.require(spec.runtime);
     if (!spec.resources.network) await ensureClosedNetwork(this.#work);
     const options = containerOptions(spec, {
       id: this.#house,
       publish: this.#publish,
-      imageUser: await this.#userOf(image),
+      imageUser: await this.#userOf(artifact),
     });
     try {
       await settle(this.#work.createContainer(options), 409);
     } catch (error) {
       if (statusOf(error) !== 404) throw error;
       // Somebody removed the image, or the network under us.
-      this.#imageUsers.delete(image);
-      await this.#userOf(image);
+      this.#imageUsers.delete(artifact.image);
+      await this.#userOf(artifact);
       await ensureOpenNetwork(this.#work);
       await settle(this.#work.createContainer(options), 409);
     }
   }
 
-  /** The user an image names; asked once, for an image is what its digest says. */
-  async #userOf(image: string): Promise<string | undefined> {
+  /** The user an image names; asked once, for an image is what its digest says. One that is not here is pulled. */
+  async #userOf({ image, reference }: ImageArtifact): Promise<string | undefined> {
     if (this.#imageUsers.has(image)) return this.#imageUsers.get(image);
-    const info = await settle(this.#questions.getImage(image).inspect(), 404);
-    if (!info)
+    const here = await settle(this.#questions.getImage(image).inspect(), 404);
+    if (!here && reference === undefined)
       throw new CestxError(
         'start-failed',
         `The image ${image} is not there any more; deploy the function again.`,
       );
+    const info =
+      here ?? (await pullImage(this.#streams, { image, reference: reference ?? '' }, this.#registry));
     const user = info.Config?.User;
     if (image.startsWith('sha256:')) this.#imageUsers.set(image, user);
     return user;

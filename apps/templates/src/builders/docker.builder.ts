@@ -39,7 +39,7 @@ export class DockerBuilder implements Builder {
 
   constructor(options: DockerBuilderOptions) {
     this.#options = options;
-    this.#docker = connect(options.host);
+    this.#docker = connectToEngine(options.host);
   }
 
   async build(request: BuildRequest): Promise<Artifact> {
@@ -192,7 +192,7 @@ function statusOf(error: unknown): unknown {
   return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
 }
 
-function connect(host: string): Docker {
+export function connectToEngine(host: string): Docker {
   if (host.startsWith('unix://')) return new Docker({ socketPath: host.slice('unix://'.length) });
   const url = new URL(host);
   return new Docker({ protocol: 'http', host: url.hostname, port: Number(url.port || 2375) });
