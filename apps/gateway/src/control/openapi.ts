@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { errorCodes } from '#contracts';
 
 import type { Operation } from './operation.ts';
-import { namedSchemas, operations } from './operations.ts';
+import { namedSchemas } from './named-schemas.ts';
+import { operations } from './operations.ts';
 
 export type JsonSchema = { [key: string]: unknown };
 

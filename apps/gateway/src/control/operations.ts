@@ -1,117 +1,24 @@
 import { z } from 'zod';
 
-import {
-  capacitySchema,
-  deploymentErrorSchema,
-  driverChoiceSchema,
-  deploymentSchema,
-  functionSchema,
-  healthSchema,
-  idSchema,
-  labelSchema,
-  logLineSchema,
-  machineSampleSchema,
-  machineSchema,
-  machineStates,
-  revisionRecordSchema,
-  routeSchema,
-  scaleChangeSchema,
-  spanSchema,
-  stepSchema,
-  timeSchema,
-} from '#contracts';
+import { deploymentSchema, functionSchema, idSchema, logLineSchema, scaleChangeSchema } from '#contracts';
 
+import { machineOperations } from './machine-operations.ts';
+import { acceptedSchema, namedSchemas, platformHealthSchema, traceSchema } from './named-schemas.ts';
+import {
+  byId,
+  eventStream,
+  inProject,
+  json,
+  named,
+  ndjson,
+  none,
+  page,
+  project,
+  sinceSchema,
+} from './operation-inputs.ts';
 import { operation } from './operation.ts';
 
-const json = 'application/json';
-const eventStream = 'text/event-stream';
-
-export const acceptedSchema = z.object({
-  deploymentId: idSchema,
-  function: labelSchema,
-  statusUrl: z.string(),
-  eventsUrl: z.string(),
-  traceId: z.string().nullable(),
-});
-export const traceSchema = z.object({ traceId: z.string(), spans: z.array(spanSchema) });
-export const platformHealthSchema = z.object({ ready: z.boolean(), rooms: z.array(healthSchema) });
-export const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  code: z.string(),
-  detail: z.string(),
-  help: z.string(),
-  traceId: z.string().optional(),
-  lastLines: z.array(z.string()).optional(),
-});
-const listOf = <S extends z.ZodType>(item: S) =>
-  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
-
-/** Schemas that have a name of their own in /openapi.json and in the client. */
-export const namedSchemas = {
-  Accepted: acceptedSchema,
-  Capacity: capacitySchema,
-  Deployment: deploymentSchema,
-  DeploymentError: deploymentErrorSchema,
-  DriverChoice: driverChoiceSchema,
-  FunctionDescription: functionSchema,
-  FunctionList: listOf(functionSchema),
-  LogLine: logLineSchema,
-  Machine: machineSchema,
-  MachineList: listOf(machineSchema),
-  MachineSample: machineSampleSchema,
-  MachineSampleList: listOf(machineSampleSchema),
-  PlatformHealth: platformHealthSchema,
-  Problem: problemSchema,
-  RevisionDescription: revisionRecordSchema,
-  RevisionList: listOf(revisionRecordSchema),
-  RoomHealth: healthSchema,
-  Route: routeSchema,
-  RouteList: listOf(routeSchema),
-  Span: spanSchema,
-  Step: stepSchema,
-  Trace: traceSchema,
-} as const;
-
-const none = z.object({});
-/** The header X-Cestx-Project stands in for a missing `project`. */
-const project = labelSchema.default('default');
-const inProject = z.object({ project });
-const page = z.object({
-  project,
-  limit: z.coerce.number().int().min(1).max(500).default(100),
-  cursor: z.string().max(500).optional(),
-});
-const named = z.object({ name: labelSchema });
-const byId = z.object({ id: idSchema });
-const ndjson = 'application/x-ndjson';
-
-const ago = /^([0-9]+)(ms|s|m|h|d)$/;
-const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-/** A time, or how long ago: `5m`. */
-const sinceSchema = z
-  .string()
-  .refine(
-    (text) => ago.test(text) || timeSchema.safeParse(text).success,
-    'must be an ISO time, or a duration such as 5m',
-  )
-  .transform((text) => {
-    const [, number, unit] = ago.exec(text) ?? [];
-    if (!number || !unit) return text;
-    return new Date(Date.now() - Number(number) * units[unit as keyof typeof units]).toISOString();
-  });
-
-/** How long to wait: a duration such as `30s`, or a number of seconds; at most a minute. */
-const timeoutSchema = z
-  .string()
-  .default('30s')
-  .transform((text) => {
-    const [, number, unit = 's'] = /^([0-9]+)(ms|s|m)?$/.exec(text) ?? [];
-    return number === undefined ? Number.NaN : Number(number) * units[unit as keyof typeof units];
-  })
-  .refine((ms) => ms <= 60_000, 'must be a duration such as 500ms or 30s, and at most 1m');
-
+/** The one table of control calls. */
 export const operations = {
   deployFunction: operation({
     method: 'POST',
@@ -248,92 +155,7 @@ export const operations = {
     answers: { [json]: acceptedSchema },
     errors: ['bad-request', 'not-found', 'unavailable'],
   }),
-  listMachines: operation({
-    method: 'GET',
-    path: '/v1/machines',
-    tag: 'machines',
-    summary: 'List machines',
-    params: none,
-    query: z.object({ project, function: labelSchema.optional() }),
-    status: 200,
-    answers: { [json]: namedSchemas.MachineList },
-    errors: ['bad-request', 'unavailable'],
-  }),
-  getMachine: operation({
-    method: 'GET',
-    path: '/v1/machines/:id',
-    tag: 'machines',
-    summary: 'Describe a machine',
-    params: byId,
-    query: none,
-    status: 200,
-    answers: { [json]: machineSchema },
-    errors: ['bad-request', 'not-found', 'unavailable'],
-  }),
-  removeMachine: operation({
-    method: 'DELETE',
-    path: '/v1/machines/:id',
-    tag: 'machines',
-    summary: 'Remove a machine',
-    description: 'Its function gets another one with the next call, or at once when `scale.min` asks for it.',
-    params: byId,
-    query: none,
-    status: 200,
-    answers: { [json]: machineSchema },
-    errors: ['bad-request', 'not-found', 'timed-out', 'unavailable'],
-  }),
-  waitForMachine: operation({
-    method: 'GET',
-    path: '/v1/machines/:id/wait',
-    tag: 'machines',
-    summary: 'Wait until a machine is in a state',
-    description: 'Answers the instant it is; 408 when it is not in time.',
-    params: byId,
-    query: z.object({ state: z.enum(machineStates).default('running'), timeout: timeoutSchema }),
-    status: 200,
-    answers: { [json]: machineSchema },
-    errors: ['bad-request', 'not-found', 'wait-timeout', 'unavailable'],
-  }),
-  getMachineStats: operation({
-    method: 'GET',
-    path: '/v1/machines/:id/stats',
-    tag: 'machines',
-    summary: 'What a machine used',
-    description:
-      'Samples of the last day, oldest first, at most the newest `limit` of them; also of a machine that is gone. With `follow` also each new one as it comes: one JSON object a line, or server-sent events `sample` when `Accept` asks for them.',
-    params: byId,
-    query: z.object({
-      since: sinceSchema.optional(),
-      limit: z.coerce.number().int().min(1).max(20_000).default(1000),
-      follow: z.stringbool().default(false),
-    }),
-    status: 200,
-    answers: { [json]: namedSchemas.MachineSampleList, [ndjson]: machineSampleSchema, [eventStream]: null },
-    errors: ['bad-request', 'not-found', 'unavailable'],
-  }),
-  getCapacity: operation({
-    method: 'GET',
-    path: '/v1/capacity',
-    tag: 'machines',
-    summary: 'What the host may give to machines, and what is given',
-    description: 'Limits of the machines that run or are frozen, not what they use; the disk is measured.',
-    params: none,
-    query: none,
-    status: 200,
-    answers: { [json]: capacitySchema },
-    errors: ['unavailable'],
-  }),
-  getDriver: operation({
-    method: 'GET',
-    path: '/v1/driver',
-    tag: 'machines',
-    summary: 'What functions run on, and why',
-    params: none,
-    query: none,
-    status: 200,
-    answers: { [json]: driverChoiceSchema },
-    errors: ['unavailable'],
-  }),
+  ...machineOperations,
   listRoutes: operation({
     method: 'GET',
     path: '/v1/routes',

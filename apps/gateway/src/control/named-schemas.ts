@@ -1,0 +1,67 @@
+import { z } from 'zod';
+
+import {
+  capacitySchema,
+  deploymentErrorSchema,
+  driverChoiceSchema,
+  deploymentSchema,
+  functionSchema,
+  healthSchema,
+  idSchema,
+  labelSchema,
+  logLineSchema,
+  machineSampleSchema,
+  machineSchema,
+  revisionRecordSchema,
+  routeSchema,
+  spanSchema,
+  stepSchema,
+} from '#contracts';
+
+export const acceptedSchema = z.object({
+  deploymentId: idSchema,
+  function: labelSchema,
+  statusUrl: z.string(),
+  eventsUrl: z.string(),
+  traceId: z.string().nullable(),
+});
+export const traceSchema = z.object({ traceId: z.string(), spans: z.array(spanSchema) });
+export const platformHealthSchema = z.object({ ready: z.boolean(), rooms: z.array(healthSchema) });
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: z.string(),
+  detail: z.string(),
+  help: z.string(),
+  traceId: z.string().optional(),
+  lastLines: z.array(z.string()).optional(),
+});
+const listOf = <S extends z.ZodType>(item: S) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+
+/** Schemas that have a name of their own in /openapi.json and in the client. */
+export const namedSchemas = {
+  Accepted: acceptedSchema,
+  Capacity: capacitySchema,
+  Deployment: deploymentSchema,
+  DeploymentError: deploymentErrorSchema,
+  DriverChoice: driverChoiceSchema,
+  FunctionDescription: functionSchema,
+  FunctionList: listOf(functionSchema),
+  LogLine: logLineSchema,
+  Machine: machineSchema,
+  MachineList: listOf(machineSchema),
+  MachineSample: machineSampleSchema,
+  MachineSampleList: listOf(machineSampleSchema),
+  PlatformHealth: platformHealthSchema,
+  Problem: problemSchema,
+  RevisionDescription: revisionRecordSchema,
+  RevisionList: listOf(revisionRecordSchema),
+  RoomHealth: healthSchema,
+  Route: routeSchema,
+  RouteList: listOf(routeSchema),
+  Span: spanSchema,
+  Step: stepSchema,
+  Trace: traceSchema,
+} as const;
