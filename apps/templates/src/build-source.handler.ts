@@ -1,7 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { Logger } from 'pino';
 
-import { chooseTemplate, isRegistryTrouble, type SourceTree, type TemplateName } from '#builds';
+import { chooseTemplate, isRegistryTrouble, type SourceTree } from '#builds';
 import { LOGGER } from '#boot';
 import {
   BuildSource,
@@ -22,7 +22,7 @@ import type { BuildRow } from './build.entity.ts';
 import { BuildStore, discarded } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
 import { ImageRegistry } from './builders/image-registry.ts';
-import type { Builder, BuildRequest } from './builders/builder.ts';
+import type { Builder, BuildRequest, PreparedBuild } from './builders/builder.ts';
 import { contentKey } from './content-key.ts';
 import { sourceName } from './object-names.ts';
 
@@ -30,6 +30,7 @@ type Command = PayloadOf<typeof BuildSource>;
 interface Built {
   template: string;
   artifact: Artifact;
+  content: string | null;
 }
 
 const lastLineCount = 20;
@@ -70,7 +71,7 @@ export class BuildSourceHandler {
       .run(queued, context.signal, (signal) => this.#build(command, driver, log, signal))
       .finally(() => this.#flush(command.buildId, log));
     return {
-      done: { buildId: command.buildId, ...built },
+      done: { buildId: command.buildId, template: built.template, artifact: built.artifact },
       write: (tx) => this.builds.confirm(tx, command.buildId),
     };
   }
@@ -102,26 +103,36 @@ export class BuildSourceHandler {
     const { template, reason } = chooseTemplate(source, command.build);
     log.write(`Template ${template}: ${reason}.`);
     // Not looked for among earlier builds: what a name stands for in its registry may have changed.
-    if (template === 'image') return { template, artifact: await this.#pull(command, builder, log, signal) };
-    const content = { project: command.project, sourceDigest: command.sourceDigest, driver: builder.driver };
-    for (const artifact of await this.builds.findBuilt(content, template)) {
-      if (!(await builder.exists(artifact))) continue;
-      log.write('The same source was built before; that build is used.');
-      return { template, artifact };
+    if (template === 'image') {
+      return { template, artifact: await this.#pull(command, builder, log, signal), content: null };
     }
-    const request = {
+    const request: BuildRequest = {
       buildId: command.buildId,
       project: command.project,
       functionName: command.function,
       sourceDigest: command.sourceDigest,
-      template: template satisfies TemplateName,
+      template,
       settings: command.build,
       source,
       log: log.write,
       signal,
     };
-    const artifact = await buildPatiently(builder, request, log);
-    return { template, artifact: await this.#push(command, builder, artifact, log, signal) };
+    const build = await inSpan('build plan', {}, () => builder.prepare(request));
+    const { content } = build;
+    const { project, sourceDigest } = command;
+    for (const artifact of await this.builds.findBuilt({
+      project,
+      sourceDigest,
+      driver: builder.driver,
+      content,
+    })) {
+      if (!(await builder.exists(artifact))) continue;
+      log.write('The same was built before; that build is used.');
+      return { template, artifact, content };
+    }
+    const clear = () => builder.clear(command.buildId, null);
+    const artifact = await runPatiently(build, { log, signal, clear });
+    return { template, artifact: await this.#push(command, builder, artifact, log, signal), content };
   }
 
   async #pull(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Artifact> {
@@ -184,19 +195,22 @@ function waitingText(before: number): string {
 }
 
 async function whatIsBuilt(row: BuildRow, builder: Builder): Promise<Built | null> {
-  const { template, artifact } = row;
+  const { template, artifact, content } = row;
   if (row.state !== 'built' || !template || !artifact) return null;
-  return (await builder.exists(artifact)) ? { template, artifact } : null;
+  return (await builder.exists(artifact)) ? { template, artifact, content } : null;
 }
 
 /** A package registry that was away for a moment costs a second try, not the deployment. */
-async function buildPatiently(builder: Builder, request: BuildRequest, log: BuildLog): Promise<Artifact> {
+async function runPatiently(
+  build: PreparedBuild,
+  { log, signal, clear }: { log: BuildLog; signal: AbortSignal; clear: () => Promise<void> },
+): Promise<Artifact> {
   try {
-    return await builder.build(request);
+    return await build.run();
   } catch (error) {
-    if (request.signal.aborted || !isRegistryTrouble(log.tail(200))) throw error;
+    if (signal.aborted || !isRegistryTrouble(log.tail(200))) throw error;
     log.write('The package registry did not answer; trying once more.');
-    await builder.clear(request.buildId, null);
-    return await builder.build(request);
+    await clear();
+    return await build.run();
   }
 }

@@ -26,6 +26,10 @@ export class BuildRow {
   @Column({ type: 'text', nullable: true })
   template!: string | null;
 
+  /** What the artefact followed from, as its builder says. */
+  @Column({ type: 'text', nullable: true })
+  content!: string | null;
+
   @Column({ type: 'text', nullable: true })
   driver!: DriverName | null;
 

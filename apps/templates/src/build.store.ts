@@ -7,7 +7,7 @@ import { Database, type Transaction } from '#storage';
 import { BuildRow } from './build.entity.ts';
 import { lockSource } from './source.store.ts';
 
-/** What makes two builds the same. */
+/** What is known of a build before its turn comes: builds that may share an artefact have it in common. */
 export interface BuildContent {
   project: string;
   sourceDigest: string;
@@ -47,9 +47,9 @@ export class BuildStore {
   }
 
   /** An artefact that the same content was built into before, newest first. */
-  async findBuilt(content: BuildContent, template: string): Promise<Artifact[]> {
+  async findBuilt(of: BuildContent & { content: string }): Promise<Artifact[]> {
     const rows = await this.#rows.find({
-      where: { ...content, template, state: 'built' },
+      where: { ...of, state: 'built' },
       order: { changedAt: 'DESC' },
       take: 5,
     });
@@ -57,7 +57,10 @@ export class BuildStore {
   }
 
   /** Records what was built, as long as the build is still wanted; false when it was discarded meanwhile. */
-  async finish(id: string, built: { template: string; artifact: Artifact; log: string }): Promise<boolean> {
+  async finish(
+    id: string,
+    built: { template: string; artifact: Artifact; content: string | null; log: string },
+  ): Promise<boolean> {
     const result = await this.#rows.update(
       { id, state: Not('discarded') },
       { ...built, state: 'built', changedAt: new Date() },

@@ -4,6 +4,7 @@ import { defineRoom, ROOM_CONFIG } from '#boot';
 import { registryFrom } from '#contracts';
 
 import { AcceptSourceQuery } from './accept-source.query.ts';
+import { AddBuildContent1764100000000 } from './add-build-content.migration.ts';
 import { AddSourceAcceptedAt1764000000000 } from './add-source-accepted-at.migration.ts';
 import { BuildQueue } from './build-queue.ts';
 import { BuildSourceHandler } from './build-source.handler.ts';
@@ -66,5 +67,5 @@ export const templatesRoom = defineRoom({
   module: TemplatesModule,
   config: templatesConfig,
   entities: [BuildRow, SourceRow, UploadRow],
-  migrations: [CreateBuild1763700000000, AddSourceAcceptedAt1764000000000],
+  migrations: [CreateBuild1763700000000, AddSourceAcceptedAt1764000000000, AddBuildContent1764100000000],
 });

@@ -5,7 +5,8 @@ import { ProcessBuilder } from './process.builder.ts';
 /** A program that builds something endless; a test kills it and looks at what is left. */
 const [data = '', buildId = '', path = ''] = process.argv.slice(2);
 
-await new ProcessBuilder({ data, path, limits: { memory: 512 * 1024 ** 2, cpu: 1 } }).build({
+const builder = new ProcessBuilder({ data, path, limits: { memory: 512 * 1024 ** 2, cpu: 1 } });
+const build = await builder.prepare({
   buildId,
   project: 'default',
   functionName: 'endless',
@@ -19,3 +20,4 @@ await new ProcessBuilder({ data, path, limits: { memory: 512 * 1024 ** 2, cpu: 1
   log: (line) => process.stdout.write(`${line}\n`),
   signal: new AbortController().signal,
 });
+await build.run();

@@ -8,7 +8,7 @@ import { CestxError, type Artifact, type BuildSettings } from '#contracts';
 
 import { digestOf } from '../archive/pack-source.ts';
 import { readFolder } from '../archive/read-folder.fixture.ts';
-import type { Builder } from './builder.ts';
+import type { Builder, BuildRequest } from './builder.ts';
 
 export interface BuilderUnderTest {
   builder: Builder;
@@ -35,34 +35,37 @@ export const echoName = (language?: 'python' | 'go') =>
     ),
   );
 
-export function startBuild(
-  builder: Builder,
-  source: SourceTree,
-  options: {
-    template?: TemplateName;
-    settings?: Partial<BuildSettings>;
-    functionName?: string;
-    signal?: AbortSignal;
-    onLine?: (line: string) => void;
-  } = {},
-): RunningBuild {
-  const buildId = randomUUID();
-  const lines: string[] = [];
-  const result = builder.build({
-    buildId,
+interface BuildOptions {
+  template?: TemplateName;
+  settings?: Partial<BuildSettings>;
+  functionName?: string;
+  signal?: AbortSignal;
+  onLine?: (line: string) => void;
+}
+
+export function requestFor(source: SourceTree, options: BuildOptions = {}): BuildRequest {
+  return {
+    buildId: randomUUID(),
     project: suiteProject,
     functionName: options.functionName ?? 'echo-name',
     sourceDigest: digestOf(source),
     template: options.template ?? 'node',
     settings: { args: {}, ...options.settings },
     source,
-    log: (line) => {
-      lines.push(line);
-      options.onLine?.(line);
-    },
+    log: options.onLine ?? (() => undefined),
     signal: options.signal ?? new AbortController().signal,
-  });
-  return { buildId, lines, result };
+  };
+}
+
+export function startBuild(builder: Builder, source: SourceTree, options: BuildOptions = {}): RunningBuild {
+  const lines: string[] = [];
+  const onLine = (line: string) => {
+    lines.push(line);
+    options.onLine?.(line);
+  };
+  const request = requestFor(source, { ...options, onLine });
+  const result = builder.prepare(request).then((build) => build.run());
+  return { buildId: request.buildId, lines, result };
 }
 
 export async function failure(build: RunningBuild): Promise<CestxError> {

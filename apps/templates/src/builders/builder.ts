@@ -32,11 +32,19 @@ export interface Component {
   readonly licence?: string | undefined;
 }
 
+/** A build that was planned; nothing of it has happened yet. */
+export interface PreparedBuild {
+  /** Follows from all that its result follows from: source, plan, settings, base images, programs. Equal means: the same artefact will do. */
+  readonly content: string;
+  /** Builds and verifies. What fails ends in `build-failed` with a plain reason; it may be run again. */
+  run(): Promise<Artifact>;
+}
+
 /** Makes artefacts for one driver. Nothing half-made stays when a call fails or is aborted. */
 export interface Builder {
   readonly driver: DriverName;
-  /** Builds and verifies. A source that cannot be built ends in `build-failed` with a plain reason. */
-  build(request: BuildRequest): Promise<Artifact>;
+  /** Plans a build. A source that cannot be built ends in `build-failed` with a plain reason. */
+  prepare(request: BuildRequest): Promise<PreparedBuild>;
   exists(artifact: Artifact): Promise<boolean>;
   /** What is in an artefact, for its bill of materials. */
   components(artifact: Artifact): Promise<readonly Component[]>;

@@ -2,19 +2,20 @@ import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { sourceOf } from '#builds';
-import type { Artifact } from '#contracts';
+import type { Artifact, BuildSettings } from '#contracts';
 import { baseImage, dockerAvailable, languageImageAvailable } from '#testing';
 
 import { answers } from './answers.fixture.ts';
-import { describeBuilder, echoName, failure, startBuild, suiteProject } from './builder.suite.ts';
+import { describeBuilder, echoName, failure, requestFor, startBuild, suiteProject } from './builder.suite.ts';
 import { DockerBuilder } from './docker.builder.ts';
 
 const docker = new Docker();
-const builder = new DockerBuilder({
+const options = {
   host: process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock',
   limits: { memory: 512 * 1024 ** 2, cpu: 1 },
   caFile: process.env['NODE_EXTRA_CA_CERTS'],
-});
+};
+const builder = new DockerBuilder(options);
 
 async function start(artifact: Artifact) {
   if (artifact.kind !== 'image') throw new Error('not an image');
@@ -45,6 +46,26 @@ describe.runIf(dockerAvailable())('the docker builder', () => {
     await builder.clearCache(suiteProject);
   });
   describeBuilder(() => ({ builder, start, leftovers }));
+
+  it('tells builds apart by all that they follow from, the base image too', async () => {
+    const base = 'cestx-suite/base:1';
+    const own = new DockerBuilder({ ...options, images: { node: base } });
+    const source = sourceOf({ 'package.json': {}, 'server.js': '', 'index.js': '' });
+    const contentOf = async (settings: Partial<BuildSettings> = {}) =>
+      (await own.prepare(requestFor(source, { settings }))).content;
+    const image = docker.getImage(baseImage);
+    await image.tag({ repo: 'cestx-suite/base', tag: '1' });
+    const first = await contentOf();
+    expect(await contentOf()).toBe(first);
+    const others = [await contentOf({ handler: 'a' }), await contentOf({ handler: 'b' })];
+    others.push(await contentOf({ args: { A: '1' } }), await contentOf({ args: { A: '2' } }));
+    const container = await docker.createContainer({ Image: baseImage });
+    await container.commit({ repo: 'cestx-suite/base', tag: '1' });
+    await container.remove();
+    others.push(await contentOf());
+    expect(new Set([first, ...others]).size).toBe(6);
+    await docker.getImage(base).remove();
+  });
 
   it('pins the image by its id, labels it, and leaves the certificate of the build out of it', async () => {
     const source = await echoName();

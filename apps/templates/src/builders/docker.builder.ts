@@ -6,8 +6,10 @@ import { type Language, languages, planBuild, type SourceFile, type SourceTree }
 import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
-import { packSource } from '../archive/pack-source.ts';
-import type { Builder, BuildLimits, BuildRequest, Component } from './builder.ts';
+import { digestOf, packSource } from '../archive/pack-source.ts';
+import { contentOf } from '../content-key.ts';
+import { BaseImages } from './base-images.ts';
+import type { Builder, BuildLimits, BuildRequest, Component, PreparedBuild } from './builder.ts';
 import { readProgress } from './read-progress.ts';
 import { readCaFile } from './read-ca-file.ts';
 import { cacheLabel, contextPaths, writeDockerfile } from './write-dockerfile.ts';
@@ -21,34 +23,48 @@ export interface DockerBuilderOptions {
   caFile?: string | undefined;
 }
 
-const baseImages: Record<Language, { own: string; public: string }> = {
-  node: { own: 'cestx/node:24', public: 'node:24-slim' },
-  python: { own: 'cestx/python:3', public: 'python:3-slim' },
-  go: { own: 'cestx/go:1', public: 'golang:1' },
-};
-/** A compiled program needs no more than certificates and time zones. */
-const ownRunImage = 'cestx/run:1';
 const buildLabel = 'cestx.build';
 const sourceLabel = 'cestx.source';
 const periodUs = 100_000;
+
+/** What the engine is given to build. */
+interface Context {
+  readonly tree: SourceTree;
+  readonly dockerfile: string;
+  readonly args: Readonly<Record<string, string>>;
+  /** The images it starts from, as they are now. */
+  readonly baseIds: readonly string[];
+}
+
 /** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
 export class DockerBuilder implements Builder {
   readonly driver = 'docker';
   readonly #docker: Docker;
   readonly #options: DockerBuilderOptions;
+  readonly #baseImages: BaseImages;
 
   constructor(options: DockerBuilderOptions) {
     this.#options = options;
     this.#docker = connectToEngine(options.host);
+    this.#baseImages = new BaseImages(this.#docker, options.images ?? {});
   }
 
-  async build(request: BuildRequest): Promise<Artifact> {
-    const { tree, dockerfile } = await this.#context(request);
+  async prepare(request: BuildRequest): Promise<PreparedBuild> {
+    const context = await this.#context(request).catch((error: unknown) => {
+      request.signal.throwIfAborted();
+      throw asBuildError(error);
+    });
+    const { tree, dockerfile, args, baseIds } = context;
+    const content = contentOf([request.sourceDigest, digestOf(tree), dockerfile, args, baseIds]);
+    return { content, run: () => this.#build(request, context) };
+  }
+
+  async #build(request: BuildRequest, context: Context): Promise<Artifact> {
     return await inSpan('build docker build', {}, async (): Promise<Artifact> => {
       try {
         return {
           kind: 'image',
-          image: await this.#verify(await this.#run(request, tree, dockerfile), request.buildId),
+          image: await this.#verify(await this.#run(request, context), request.buildId),
         };
       } catch (error) {
         await this.clear(request.buildId, null).catch(() => undefined);
@@ -87,15 +103,26 @@ export class DockerBuilder implements Builder {
     await ask(this.#docker.getImage(id).remove({ force: true }));
   }
 
-  async #context(request: BuildRequest): Promise<{ tree: SourceTree; dockerfile: string }> {
-    const language = languages.find((name) => name === request.template);
-    if (language === undefined) return { tree: request.source, dockerfile: 'Dockerfile' };
+  async #context(request: BuildRequest): Promise<Context> {
     const { handler, args } = request.settings;
+    const language = languages.find((name) => name === request.template);
+    if (language === undefined) {
+      if (handler !== undefined) {
+        throw new CestxError(
+          'bad-request',
+          '"handler" in function.yaml is for the templates of languages; a Dockerfile says itself what it starts.',
+        );
+      }
+      return { tree: request.source, dockerfile: 'Dockerfile', args, baseIds: [] };
+    }
     const { source, functionName, project } = request;
     const plan = planBuild(language, { source, functionName, handler, args });
     for (const note of plan.notes) request.log(note);
     const { caFile } = this.#options;
-    const images = await this.#baseImages(language);
+    const images = await this.#baseImages.of(language);
+    const bases = await Promise.all(
+      [images.build, images.run].map((name) => this.#baseImages.get(name, request)),
+    );
     const text = writeDockerfile(plan, { images, project, withCa: caFile !== undefined });
     const inSource = (path: string) => `${contextPaths.source}/${path}`;
     const files: SourceFile[] = plan.source.files.map((file) => ({ ...file, path: inSource(file.path) }));
@@ -106,24 +133,18 @@ export class DockerBuilder implements Builder {
     return {
       tree: { folders: plan.source.folders.map(inSource), files },
       dockerfile: contextPaths.dockerfile,
+      // A plan has its arguments in its phases.
+      args: {},
+      baseIds: bases.map(({ Id }) => Id),
     };
   }
 
-  async #baseImages(language: Language): Promise<{ build: string; run: string }> {
-    const { own, public: known } = baseImages[language];
-    const build = this.#options.images?.[language] || ((await this.#has(own)) ? own : known);
-    return { build, run: language === 'go' && (await this.#has(ownRunImage)) ? ownRunImage : build };
-  }
-
-  async #has(image: string): Promise<boolean> {
-    return (await ask(this.#docker.getImage(image).inspect())) !== null;
-  }
-
   /** Runs the build to its end and returns the id of the image. */
-  async #run(request: BuildRequest, tree: SourceTree, dockerfile: string): Promise<string> {
+  async #run(request: BuildRequest, { tree, dockerfile, args }: Context): Promise<string> {
     const { memory, cpu } = this.#options.limits;
     const options: ImageBuildOptions = {
       dockerfile,
+      buildargs: { ...args },
       t: `cestx-build:${request.buildId}`,
       labels: { [buildLabel]: request.buildId, [sourceLabel]: request.sourceDigest },
       rm: true,

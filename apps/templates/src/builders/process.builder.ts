@@ -1,4 +1,4 @@
-import { access, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 
 import {
@@ -17,7 +17,9 @@ import {
 import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
-import { type Builder, type BuildLimits, type BuildRequest, type Component } from './builder.ts';
+import type { Builder, BuildLimits, BuildRequest, Component, PreparedBuild } from './builder.ts';
+import { contentOf } from '../content-key.ts';
+import { digestOf } from '../archive/pack-source.ts';
 import { BuildSandbox, reachableByNobody } from './build-sandbox.ts';
 import { readCaFile } from './read-ca-file.ts';
 
@@ -50,7 +52,7 @@ export class ProcessBuilder implements Builder {
     this.#folder = resolve(options.data, 'builds');
   }
 
-  async build(request: BuildRequest): Promise<Artifact> {
+  async prepare(request: BuildRequest): Promise<PreparedBuild> {
     const language = languageOf(request);
     const { handler, args } = request.settings;
     const plan = planBuild(language, {
@@ -59,9 +61,16 @@ export class ProcessBuilder implements Builder {
       handler,
       args,
     });
+    const program = await findProgram(language, this.#options.path, reachableByNobody);
+    const { source, ...rest } = plan;
+    const content = contentOf([request.sourceDigest, rest, digestOf(source), await versionOf(program)]);
+    return { content, run: () => this.#build(request, plan, program) };
+  }
+
+  async #build(request: BuildRequest, plan: BuildPlan, program: string): Promise<Artifact> {
+    const { language } = plan;
     const path = join(this.#folder, request.buildId);
     try {
-      const program = await findProgram(language, this.#options.path, reachableByNobody);
       const programs = [...new Set([dirname(process.execPath), dirname(program), ...systemPath])];
       await this.#run(request, plan, { path, program, programs });
       const interpreter = language === 'node' ? process.execPath : await interpreterOf(language, program);
@@ -162,6 +171,13 @@ function languageOf({ template }: BuildRequest): Language {
     'build-failed',
     `The template ${template} needs a container engine, and this house runs plain processes; start an engine, or use one of the templates ${languages.join(', ')}.`,
   );
+}
+
+/** A program that is replaced by another version has another size or another time. */
+async function versionOf(program: string): Promise<unknown> {
+  const path = await realpath(program);
+  const { size, mtimeMs } = await stat(path);
+  return [path, size, mtimeMs];
 }
 
 /** A compiled program needs none. */
