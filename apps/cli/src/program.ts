@@ -10,6 +10,8 @@ import { explainError } from './explain-error.ts';
 import { invoke, type InvokeOptions } from './invoke.command.ts';
 import { list } from './list.command.ts';
 import { logs, type LogsOptions } from './logs.command.ts';
+import { capacity } from './machine-stats.command.ts';
+import { describeMachineVerbs, type Run } from './machine-verbs.ts';
 import { makeProject, starterStyles, starterTemplates, type NewOptions } from './new.command.ts';
 import { remove } from './remove.command.ts';
 import { openSession, type CommonOptions, type Session, type Surroundings } from './session.ts';
@@ -31,8 +33,6 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     return tellError(error, argv.includes('--json'), surroundings);
   }
 }
-
-type Run = (command: Command, act: (session: Session) => Promise<number>) => Promise<void>;
 
 function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
   // Understood before the verb as well as behind it.
@@ -100,6 +100,15 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     .action((id: string, options: { queries?: boolean } & CommonOptions, command: Command) =>
       run(command, (session) => trace(session, id, options)),
     );
+  describeMachineVerbs(
+    program.command('machines').description('look at machines one by one, and wait for them'),
+    common,
+    run,
+    readCount,
+  );
+  add('capacity', 'show what the host may give to machines, and what is given').action(
+    (_options: CommonOptions, command: Command) => run(command, capacity),
+  );
   add('doctor', 'look at what is needed and say what to do').action(
     (_options: CommonOptions, command: Command) => run(command, doctor),
   );

@@ -2,12 +2,20 @@ import {
   api,
   type Accepted,
   type ApiCall,
+  type Capacity,
   type Deployment,
   type DriverChoice,
   type FunctionDescription,
   type LogLine,
 } from './generated.ts';
-import type { Machine, PlatformHealth, RevisionDescription, Route, Trace } from './generated.ts';
+import type {
+  Machine,
+  MachineSample,
+  PlatformHealth,
+  RevisionDescription,
+  Route,
+  Trace,
+} from './generated.ts';
 import { ProblemError, problemFrom } from './problem-error.ts';
 import { readEvents, readLines } from './read-stream.ts';
 
@@ -31,6 +39,13 @@ export interface LogsQuery {
   tail?: number | undefined;
   machine?: string | undefined;
   signal?: AbortSignal | undefined;
+}
+
+export interface StatsQuery {
+  /** ISO time, or a duration back from now such as `5m`. */
+  since?: string | undefined;
+  /** The newest samples at most. */
+  limit?: number | undefined;
 }
 
 export interface Invocation {
@@ -60,6 +75,15 @@ export interface Client {
   logs(name: string, query?: LogsQuery): AsyncIterable<LogLine>;
   getTrace(traceId: string): Promise<Trace>;
   listMachines(filter?: { function?: string }): Promise<List<Machine>>;
+  getMachine(id: string): Promise<Machine>;
+  /** Resolves once it is gone; its function gets another one when it is called. */
+  removeMachine(id: string): Promise<Machine>;
+  /** Resolves the instant it is in the state; a problem `wait-timeout` when it is not within `timeout`, such as `30s`. */
+  waitForMachine(id: string, wanted: { state: Machine['state']; timeout?: string }): Promise<Machine>;
+  machineStats(id: string, query?: StatsQuery): Promise<List<MachineSample>>;
+  /** The kept samples, then each new one; ends when the machine is gone. Reconnects by itself. */
+  followMachineStats(id: string, query?: StatsQuery & { signal?: AbortSignal }): AsyncIterable<MachineSample>;
+  getCapacity(): Promise<Capacity>;
   listRoutes(): Promise<List<Route>>;
   /** What functions run on, and why. */
   getDriver(): Promise<DriverChoice>;
@@ -149,6 +173,11 @@ export function createClient(options: ClientOptions): Client {
     cancelDeployment: (id) => read(api.cancelDeployment(id)),
     getTrace: (traceId) => read(api.getTrace(traceId)),
     listMachines: (filter) => read(api.listMachines({ ...inProject, ...filter })),
+    getMachine: (id) => read(api.getMachine(id)),
+    removeMachine: (id) => read(api.removeMachine(id)),
+    waitForMachine: (id, wanted) => read(api.waitForMachine(id, wanted)),
+    machineStats: (id, query) => read(api.getMachineStats(id, query)),
+    getCapacity: () => read(api.getCapacity()),
     listRoutes: () => read(api.listRoutes(inProject)),
     getDriver: () => read(api.getDriver()),
 
@@ -174,6 +203,24 @@ export function createClient(options: ClientOptions): Client {
         if (JSON.stringify(deployment) === JSON.stringify(last)) continue;
         last = deployment;
         yield deployment;
+      }
+    },
+
+    async *followMachineStats(id, { signal, since, limit } = {}) {
+      let last = '';
+      let isOver = false;
+      const stream = async function* () {
+        const asked = last === '' ? { since, limit } : { since: last };
+        const call = api.getMachineStats(id, { ...asked, follow: 'true' });
+        for await (const line of readLines(await control(call, signal ? { signal } : {})))
+          yield JSON.parse(line) as MachineSample;
+        isOver = true;
+      };
+      for await (const sample of again(stream, () => isOver, signal)) {
+        // A stream that was opened again begins with the sample it broke off at.
+        if (sample.at <= last) continue;
+        last = sample.at;
+        yield sample;
       }
     },
 

@@ -1,11 +1,12 @@
 export { createClient } from './client.ts';
-export type { Client, ClientOptions, Invocation, List, LogsQuery } from './client.ts';
+export type { Client, ClientOptions, Invocation, List, LogsQuery, StatsQuery } from './client.ts';
 export type {
   Accepted,
   Deployment,
   FunctionDescription,
   LogLine,
   Machine,
+  MachineSample,
   PlatformHealth,
   Problem,
   RevisionDescription,
@@ -18,6 +19,6 @@ export { ProblemError } from './problem-error.ts';
 export { packSource, SourceError, type PackedSource } from './pack-source.ts';
 export { DeploymentProgress, type ProgressOptions } from './render-progress.ts';
 export { renderFailure, renderStep } from './render-steps.ts';
-export { harmless, paint, renderDuration, styleFor, type Style } from './render-style.ts';
+export { harmless, paint, renderBytes, renderDuration, styleFor, type Style } from './render-style.ts';
 export { renderFacts, renderTable, type Column } from './render-table.ts';
 export { renderWaterfall } from './render-waterfall.ts';

@@ -2,8 +2,6 @@ import { GetMachine, ListMachineSamples, machineSampleSchema, statsSubject, Cest
 import type { MachineSample } from '#contracts';
 import type { Messenger } from '#messaging';
 
-/** Milliseconds of silence after which it is looked whether the machine is still there. */
-const lookMs = 10_000;
 /** Samples kept for a reader that is too slow; older ones are dropped. */
 const maxWaiting = 1000;
 
@@ -15,6 +13,8 @@ export async function* followSamples(
   messenger: Pick<Messenger, 'ask' | 'listen'>,
   asked: { machineId: string; since?: string | undefined; limit: number },
   signal: AbortSignal,
+  /** Milliseconds of silence after which it is looked whether the machine is still there. */
+  { lookMs }: { lookMs: number } = { lookMs: 10_000 },
 ): AsyncGenerator<MachineSample | null> {
   const heard: MachineSample[] = [];
   let wake = (): void => undefined;
