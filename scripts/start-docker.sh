@@ -10,8 +10,9 @@ state=${CESTX_DOCKERD_STATE:-/run/cestx-dockerd}
 pidfile=$state/dockerd.pid
 log=$state/dockerd.log
 
-# /proc is asked for the name because a pid file may outlive its process and the number be somebody else's by now.
-ours_runs() { [[ -s $pidfile ]] && [[ $(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null) == dockerd ]]; }
+# /proc is asked for the name because a pid file may outlive its process and the number be somebody else's by now, and for
+# the state because a killed engine that nobody has waited for yet still has its name.
+ours_runs() { [[ -s $pidfile ]] && [[ $(cut -d' ' -f2,3 "/proc/$(cat "$pidfile")/stat" 2>/dev/null) == '(dockerd) '[^ZX] ]]; }
 
 if [[ ${1:-} == --stop ]]; then
   ours_runs || { echo 'no engine that this script started is running' >&2; exit 0; }

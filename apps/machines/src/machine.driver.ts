@@ -28,7 +28,7 @@ export interface MachineExit {
   readonly reason: string;
   /** The port it was given belonged to somebody else; the next start is given another one. */
   readonly portTaken: boolean;
-  /** It ended because the platform did, through no fault of its own. */
+  /** It ended because the platform, or what it runs on, did: through no fault of its own. */
   readonly withPlatform: boolean;
 }
 

@@ -5,12 +5,12 @@ import type { MachineExit, MachineUsage, SeenMachine } from '../machine.driver.t
 import { containerPort, labels } from './container-options.ts';
 import { answer } from './engine.ts';
 
-/** What the engine says of a container, in the words of the port. */
-export function seenByEngine(info: ContainerInspectInfo, publish: boolean): SeenMachine {
+/** What the engine says of a container, in the words of the port. `withEngine`: if it has ended, it did when the engine did. */
+export function seenByEngine(info: ContainerInspectInfo, publish: boolean, withEngine: boolean): SeenMachine {
   const { Running, Paused, Status } = info.State;
   const state = Running ? (Paused ? 'frozen' : 'running') : Status === 'created' ? 'created' : 'exited';
   const id = info.Config.Labels[labels.machine] ?? '';
-  return { id, state, address: Running ? addressOf(info, publish) : null, exit: exitOf(info) };
+  return { id, state, address: Running ? addressOf(info, publish) : null, exit: exitOf(info, withEngine) };
 }
 
 function addressOf({ NetworkSettings }: ContainerInspectInfo, publish: boolean): string | null {
@@ -22,9 +22,16 @@ function addressOf({ NetworkSettings }: ContainerInspectInfo, publish: boolean):
   return ip ? `${ip}:${containerPort}` : null;
 }
 
-function exitOf(info: ContainerInspectInfo): MachineExit | null {
+function exitOf(info: ContainerInspectInfo, withEngine: boolean): MachineExit | null {
   const { Running, Status, OOMKilled, ExitCode, Error: error } = info.State;
   if (Running || Status === 'created') return null;
+  if (withEngine)
+    return {
+      code: ExitCode,
+      reason: 'was ended with its container engine, which was restarted',
+      portTaken: false,
+      withPlatform: true,
+    };
   const memory = Math.round((info.HostConfig.Memory ?? 0) / 1024 ** 2);
   const reason = OOMKilled
     ? `was killed for using more than its ${memory} MiB of memory`

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { baseImage, dockerAvailable, engineHasRuntime, eventually } from '#testing';
+import { baseImage, dockerAvailable, eventually } from '#testing';
 
 import { defaultResources } from '#contracts';
 
@@ -125,35 +125,16 @@ describe.skipIf(!dockerAvailable())('what containers are kept from', () => {
     const gateways = [addresses[0], closed].map((address) => address?.replace(/\.\d+:.*$/, '.1'));
     try {
       expect(await ask(addresses[0], `/dial?to=${gateways[0]}&port=${port}`)).toBe('connected');
-      for (const to of gateways)
-        expect(await ask(closed, `/dial?to=${to}&port=${port}`)).not.toBe('connected');
-      expect(await ask(closed, `/dial?to=${addresses[0]?.split(':')[0]}`)).not.toBe('connected');
-      expect(await ask(closed, '/lookup')).not.toBe('found');
+      const tries = [
+        ...gateways.map((to) => `/dial?to=${to}&port=${port}`),
+        `/dial?to=${addresses[0]?.split(':')[0]}`,
+        '/lookup',
+      ];
+      for (const answer of await Promise.all(tries.map((path) => ask(closed, path))))
+        expect(answer).not.toMatch(/^(connected|found)$/);
     } finally {
       host.close();
     }
-  });
-
-  test('crun runs, freezes and measures a machine like the runtime the engine takes by itself', async ({
-    skip,
-  }) => {
-    skip(
-      !engineHasRuntime('crun'),
-      'the engine has no crun (scripts/start-docker.sh adds it where it is installed)',
-    );
-    const id = `m-crun-${randomUUID().slice(0, 8)}`;
-    ids.push(id);
-    await driver.create(specOf(id, { runtime: 'crun' }));
-    await driver.start(id);
-    const address = (await driver.inspect(id))?.address ?? '';
-    await eventually(() => ask(address, '/'));
-    await driver.freeze(id);
-    expect((await driver.inspect(id))?.state).toBe('frozen');
-    await driver.thaw(id);
-    expect(await ask(address, '/')).toBe('hello');
-    expect(await driver.stats(id)).toMatchObject({ memoryLimitBytes: 64 * 1024 ** 2 });
-    const { HostConfig } = await docker.getContainer(`cestx-${id}`).inspect();
-    expect(HostConfig.Runtime).toBe('crun');
   });
 
   test('only /tmp can be written', async () => {

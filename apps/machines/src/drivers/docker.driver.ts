@@ -20,7 +20,15 @@ import { LogFrames } from './container-log.ts';
 import { ensureClosedNetwork, ensureOpenNetwork } from './container-networks.ts';
 import { containerName, containerOptions, containerPort, labels } from './container-options.ts';
 import { seenByEngine, usageByEngine } from './container-state.ts';
-import { answer, connectToEngine, questionTimeout, settle, statusOf, workTimeout } from './engine.ts';
+import {
+  answer,
+  connectToEngine,
+  engineAway,
+  questionTimeout,
+  settle,
+  statusOf,
+  workTimeout,
+} from './engine.ts';
 import { isFrozen, setFrozen } from './freezer.ts';
 import { listenersInNamespaceOf } from './proc-files.ts';
 import { pullImage } from './pull-image.ts';
@@ -38,8 +46,8 @@ const maxQuestions = 16;
  * 1. What runs on this host is looked at, measured and frozen through the kernel's files, without the engine: faster, and
  *    true also while the engine is away. Elsewhere the engine does it all.
  * 2. The engine does not know that a machine is frozen directly. It cannot end one then (cgroup v1 keeps even SIGKILL
- *    waiting), so whoever stops or removes one lets it go before, and when the engine is lost all are let go: an engine that
- *    comes back ends what it finds, and would hang on the frozen.
+ *    waiting), so whoever stops or removes one lets it go before, and when the engine is lost all are let go and none is
+ *    frozen until it is back: it ends what it finds, and waits long for the frozen (crun leaves them as they are).
  */
 export class DockerDriver implements MachineDriver {
   readonly name = 'docker';
@@ -58,6 +66,9 @@ export class DockerDriver implements MachineDriver {
   /** How machines ended that were not started since. */
   readonly #exited = new Map<string, SeenMachine>();
   readonly #imageUsers = new Map<string, string | undefined>();
+  /** What ran when the engine was lost: if one of them has ended when it is back, that was the engine's doing. */
+  readonly #ranWhenLost = new Set<string>();
+  #lost = false;
   #publish = false;
 
   /** `host` as `DOCKER_HOST` writes it. */
@@ -81,9 +92,15 @@ export class DockerDriver implements MachineDriver {
       {
         ended: (id) => this.#tell(id),
         connected: async () => {
-          for (const { id, state } of await this.list()) if (state === 'exited') this.#tell(id);
+          for (const { id, state } of await this.list())
+            if (state === 'exited') this.#tell(id);
+            else this.#ranWhenLost.delete(id);
+          this.#lost = false;
         },
-        lost: () => this.#letGoOfAll(),
+        lost: () => {
+          this.#lost = true;
+          return this.#letGoOfAll();
+        },
       },
       this.#closing.signal,
     );
@@ -99,7 +116,12 @@ export class DockerDriver implements MachineDriver {
   }
 
   async #letGoOfAll(): Promise<void> {
-    await Promise.all([...this.#running.values()].map(({ cgroups }) => setFrozen(cgroups, false)));
+    await Promise.all(
+      [...this.#running].map(([id, { cgroups }]) => {
+        this.#ranWhenLost.add(id);
+        return setFrozen(cgroups, false);
+      }),
+    );
   }
 
   async create(spec: MachineSpec): Promise<void> {
@@ -151,6 +173,7 @@ export class DockerDriver implements MachineDriver {
 
   async start(id: string): Promise<void> {
     this.#exited.delete(id);
+    this.#ranWhenLost.delete(id);
     await settle(this.#container(id, this.#work).start(), 304);
   }
 
@@ -165,9 +188,20 @@ export class DockerDriver implements MachineDriver {
   async #setFrozen(id: string, wanted: boolean): Promise<void> {
     if (!(await this.#runningHere(id))) await this.inspect(id);
     const here = this.#running.get(id);
-    if (here && (await setFrozen(here.cgroups, wanted)) === 'done') return;
+    if (here && wanted) await this.#unlessLost();
+    if (here && (await setFrozen(here.cgroups, wanted)) === 'done') {
+      // Whoever let go of all may have been a moment too early for this one.
+      if (wanted) await this.#unlessLost(() => setFrozen(here.cgroups, false));
+      return;
+    }
     this.#running.delete(id);
     await this.#setFrozenByEngine(id, wanted);
+  }
+
+  async #unlessLost(undo?: () => Promise<unknown>): Promise<void> {
+    if (!this.#lost) return;
+    await undo?.();
+    throw engineAway();
   }
 
   /** The engine's own answer cannot be trusted right after the opposite call: read, try, read again. */
@@ -210,6 +244,7 @@ export class DockerDriver implements MachineDriver {
     }
     this.#running.delete(id);
     this.#exited.delete(id);
+    this.#ranWhenLost.delete(id);
   }
 
   async inspect(id: string): Promise<SeenMachine | null> {
@@ -217,7 +252,7 @@ export class DockerDriver implements MachineDriver {
     if (here) return seenHere(id, here);
     const info = await this.#inspect(id);
     if (!info) return null;
-    const seen = seenByEngine(info, this.#publish);
+    const seen = seenByEngine(info, this.#publish, this.#ranWhenLost.has(id));
     if (seen.state === 'exited') this.#exited.set(id, seen);
     if (seen.state !== 'running') return seen;
     const found = await runningHere(info, seen.address);

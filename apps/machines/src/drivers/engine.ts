@@ -69,12 +69,15 @@ export async function settle<T>(call: Promise<T>, ...fine: number[]): Promise<T 
     if (status !== null && fine.includes(status)) return null;
     // Without a status nobody answered at all.
     if (status !== null || error instanceof CestxError) throw error;
-    throw new CestxError('unavailable', 'The container engine does not answer; it is tried again.', {
-      retryable: true,
-      cause: error,
-      detail: String(error),
-    });
+    throw engineAway(error);
   }
+}
+
+export function engineAway(cause?: unknown): CestxError {
+  return new CestxError('unavailable', 'The container engine does not answer; it is tried again.', {
+    retryable: true,
+    ...(cause === undefined ? {} : { cause, detail: String(cause) }),
+  });
 }
 
 /** As `settle`, for what is never fine but an answer. */

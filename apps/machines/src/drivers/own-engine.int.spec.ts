@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { defaultResources } from '#contracts';
+import { crunAvailable, eventually, ownEnginePossible, startOwnEngine, type OwnEngine } from '#testing';
+
+import type { MachineSpec } from '../machine.driver.ts';
+import { DockerDriver } from './docker.driver.ts';
+import { connectToEngine } from './engine.ts';
+
+describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
+  const [busy, resting, ofCrun] = ['m-busy', 'm-resting', 'm-of-crun'];
+  let engine: OwnEngine;
+  let driver: DockerDriver;
+  let image: string;
+  const specOf = (id: string, runtime?: 'crun'): MachineSpec => ({
+    id,
+    project: 'default',
+    function: 'echo',
+    revision: 'echo-v1',
+    artifact: { kind: 'image', image },
+    resources: { ...defaultResources, cpu: 1 },
+    environment: {},
+    ...(runtime ? { runtime } : {}),
+  });
+  const ask = async (id: string): Promise<string> => {
+    const address = (await driver.inspect(id))?.address;
+    return (await fetch(`http://${address}/`, { signal: AbortSignal.timeout(5000) })).text();
+  };
+  const stateOf = async (id: string): Promise<string | undefined> => (await driver.inspect(id))?.state;
+
+  beforeAll(async () => {
+    engine = await startOwnEngine();
+    image = await engine.image(
+      `process.on('SIGTERM', () => process.exit(0)); require('node:http').createServer((q, r) => r.end('hello')).listen(8080)`,
+    );
+    driver = new DockerDriver({ host: engine.host, house: 'killed' });
+    await driver.open();
+    for (const id of [busy, resting]) {
+      await driver.create(specOf(id));
+      await driver.start(id);
+      await eventually(() => ask(id));
+    }
+  });
+  afterAll(async () => {
+    await driver?.close();
+    await engine?.close();
+  });
+
+  test('crun runs, freezes and measures a machine like the runtime the engine takes by itself', async ({
+    skip,
+  }) => {
+    skip(!crunAvailable(), 'crun is not installed');
+    await driver.create(specOf(ofCrun, 'crun'));
+    await driver.start(ofCrun);
+    await eventually(() => ask(ofCrun));
+    await driver.freeze(ofCrun);
+    expect(await stateOf(ofCrun)).toBe('frozen');
+    await driver.thaw(ofCrun);
+    expect(await ask(ofCrun)).toBe('hello');
+    expect(await driver.stats(ofCrun)).toMatchObject({ memoryLimitBytes: defaultResources.memory });
+    const { HostConfig } = await connectToEngine(engine.host).getContainer(`cestx-${ofCrun}`).inspect();
+    expect(HostConfig.Runtime).toBe('crun');
+    await driver.remove(ofCrun);
+  });
+
+  test('that is killed leaves its machines answering, lets the frozen go, and its return is no fault of theirs', async () => {
+    const told: string[] = [];
+    driver.onExit((id) => told.push(id));
+    await driver.freeze(resting);
+    await engine.kill();
+
+    expect(await ask(busy)).toBe('hello');
+    await eventually(() => ask(resting));
+    expect([await stateOf(busy), await stateOf(resting)]).toEqual(['running', 'running']);
+    expect((await driver.stats(busy))?.processes).toBeGreaterThan(0);
+    const away = { code: 'unavailable', retryable: true };
+    await expect(driver.freeze(busy)).rejects.toMatchObject(away);
+    await expect(driver.create(specOf('m-later'))).rejects.toMatchObject(away);
+    await expect(driver.list()).rejects.toMatchObject(away);
+
+    await engine.start();
+    await eventually(() => told.includes(busy) && told.includes(resting), { timeoutMs: 20_000 });
+    for (const id of [busy, resting]) {
+      // They were asked to end, not killed after a while: none hung in its freezer.
+      const exit = { code: 0, withPlatform: true };
+      expect(await driver.inspect(id)).toMatchObject({ state: 'exited', exit });
+      await driver.start(id);
+      await eventually(() => ask(id));
+    }
+    await driver.freeze(busy);
+    expect(await stateOf(busy)).toBe('frozen');
+    await driver.remove(busy);
+    await driver.remove(resting);
+    expect(await driver.list()).toEqual([]);
+  });
+});
