@@ -142,7 +142,13 @@ export class BuildSourceHandler {
         'An image runs in a container, and functions run as processes here; start a container engine and use --driver docker, or deploy the source.',
       );
     }
-    const { image = '' } = command.build;
+    const { image = '', handler, args } = command.build;
+    if (handler !== undefined || Object.keys(args).length > 0) {
+      throw new CestxError(
+        'bad-request',
+        '"handler" and "build.args" in function.yaml are for what is built; an image runs as it is.',
+      );
+    }
     return await inSpan('build pull image', {}, () => this.images.pull(image, { log: log.write, signal }));
   }
 

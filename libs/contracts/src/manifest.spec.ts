@@ -76,6 +76,15 @@ describe('values', () => {
     expect(parseManifest(`name: a\nresources: { memory: ${text} }`).resources.memory).toBe(expected);
   });
 
+  test('the handler and the arguments of its build are read, and nothing else of a build', () => {
+    const { handler, build } = parseManifest('name: a\nhandler: hello\nbuild: { args: { LEVEL: 3 } }');
+    expect([handler, build]).toEqual(['hello', { args: { LEVEL: '3' } }]);
+    expect(() => parseManifest('name: a\nbuild: { arg: {} }')).toThrow(
+      'Unknown key "build.arg"; did you mean "args"?',
+    );
+    expect(() => parseManifest('name: a\nbuild: { secrets: [npm] }')).toThrow('Unknown key "build.secrets"');
+  });
+
   test('numbers and booleans in env become the strings a process environment holds', () => {
     expect(parseManifest('name: a\nenv: { LEVEL: 3, DEBUG: true, WHO: Ada }').env).toEqual({
       LEVEL: '3',
@@ -94,12 +103,12 @@ describe('errors name the key', () => {
     expect(problem(text)).toContain(expected);
   });
 
-  test.each([
-    ['name: a\nscale: { min: 1 }', '"scale": not supported yet'],
-    ['name: a\nhandler: hello\nscale: { min: 1 }', '"handler", "scale": not supported yet'],
-  ])('%j: a key that nothing acts on is refused, not ignored', (text, expected) => {
-    expect(problem(text)).toContain(expected);
-  });
+  test.each([['name: a\nscale: { min: 1 }', '"scale": not supported yet']])(
+    '%j: a key that nothing acts on is refused, not ignored',
+    (text, expected) => {
+      expect(problem(text)).toContain(expected);
+    },
+  );
 
   test('a key that is near to none is told without a guess', () => {
     expect(problem('name: a\nzzzzzzzzzzzz: 1')).toMatch(/Unknown key "zzzzzzzzzzzz"\.$/);

@@ -223,7 +223,7 @@ export function substitute(text: string, variables: Readonly<Record<string, stri
 }
 
 /** Keys whose meaning is settled, but which nothing acts on yet: refused, so that nobody relies on them. */
-const notYet = ['handler', 'build', 'scale'];
+const notYet = ['scale'];
 
 function refuseWhatIsNotYet(document: unknown): void {
   if (!(document instanceof Object)) return;
