@@ -5,6 +5,7 @@ import { Controller } from '@nestjs/common';
 import { DrainMachines, inFlightResponseSchema, inFlightSubject, type PayloadOf } from '#contracts';
 import { HandleCommand, Messenger, type MessageContext, type Outcome } from '#messaging';
 
+import { MachineBook } from './machine-book.ts';
 import { MachineRunner } from './machine-runner.ts';
 import type { MachineRow } from './machine.entity.ts';
 import { MachineStore } from './machine.store.ts';
@@ -17,6 +18,7 @@ const answerWithinMs = 250;
 export class DrainMachinesHandler {
   constructor(
     private readonly machines: MachineStore,
+    private readonly book: MachineBook,
     private readonly runner: MachineRunner,
     private readonly messenger: Messenger,
   ) {}
@@ -31,7 +33,10 @@ export class DrainMachinesHandler {
     const all = await this.machines.list({ project, function: name });
     const leaving = all.filter(({ revision }) => revision !== keepRevision);
     await this.machines.transaction(async (tx) => {
-      for (const machine of leaving) await this.machines.markDraining(tx, machine);
+      for (const machine of leaving) {
+        await this.machines.markDraining(tx, machine);
+        tx.afterCommit(() => this.book.leave(machine.id));
+      }
     });
     const deadline = Date.now() + patience;
     await Promise.all(leaving.map((machine) => this.#drain(machine, deadline, context.signal)));

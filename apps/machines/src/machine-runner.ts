@@ -28,6 +28,8 @@ const portAttempts = 3;
 export class MachineRunner {
   readonly #mutex = new KeyedMutex();
   readonly #starting = new Map<string, AbortController>();
+  readonly #stopping = new AbortController();
+  #onSuspicion: (() => void) | null = null;
 
   constructor(
     @Inject(CHOSEN_DRIVER) private readonly chosen: ChosenDriver,
@@ -38,6 +40,28 @@ export class MachineRunner {
 
   exclusively<T>(id: string, work: () => Promise<T>): Promise<T> {
     return this.#mutex.run(id, work);
+  }
+
+  /** Aborted when the room stops: what takes long ends, and nothing new begins. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Ends what is under way. Resolves when no lock is held any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(
+      new CestxError('unavailable', 'The machines room is stopping.', { retryable: true }),
+    );
+    await this.#mutex.idle();
+  }
+
+  /** Has the machines looked at now: one is not what its row says. */
+  suspect(): void {
+    this.#onSuspicion?.();
+  }
+
+  onSuspicion(listener: () => void): void {
+    this.#onSuspicion = listener;
   }
 
   isBusy(id: string): boolean {
@@ -64,7 +88,7 @@ export class MachineRunner {
     const { driver } = this.chosen;
     const abandoned = new AbortController();
     this.#starting.set(machine.id, abandoned);
-    const either = AbortSignal.any([signal, abandoned.signal]);
+    const either = AbortSignal.any([signal, abandoned.signal, this.#stopping.signal]);
     try {
       await driver.create(specOf(machine, this.config.OTEL_EXPORTER_OTLP_ENDPOINT));
       for (let attempt = 1; ; attempt++) {

@@ -15,8 +15,16 @@ import {
   type Failure,
   type FeedLine,
   type PayloadOf,
+  type Machine,
+  type ResponseOf,
+  type RouteEntry,
+  type ScaleSettings,
   type StartMachine,
   defaultResources,
+  defaultScale,
+  ListMachines,
+  routesBucket,
+  WakeFunction,
 } from '#contracts';
 import { connectNats, ensureStreams, Feeds, KeyValues, Messenger, Publisher } from '#messaging';
 import { baseImage, type TestServers } from '#testing';
@@ -32,6 +40,7 @@ export class RoomSurroundings {
   readonly endpoints = new Map<string, Endpoint>();
   readonly messenger: Messenger;
   readonly feeds: Feeds;
+  private readonly publisher: Publisher;
   readonly #images: string[] = [];
 
   private constructor(
@@ -43,6 +52,7 @@ export class RoomSurroundings {
     private readonly functionName: string,
   ) {
     const publisher = new Publisher(connection);
+    this.publisher = publisher;
     this.messenger = new Messenger(connection, publisher);
     this.feeds = new Feeds(connection, publisher);
   }
@@ -127,6 +137,44 @@ export class RoomSurroundings {
     });
     await this.messenger.send(command, id, payload);
     return { ended };
+  }
+
+  /** Gives the function a route, as the routes room would. */
+  async setRoute(scale: Partial<ScaleSettings>, version = 1): Promise<void> {
+    const entry: RouteEntry = {
+      project: 'default',
+      function: this.functionName,
+      host: `${this.functionName}.localhost`,
+      traffic: [{ revision: `${this.functionName}-v${version}`, percent: 100 }],
+      timeout: 30_000,
+      concurrency: 0,
+      scale: { ...defaultScale, ...scale },
+    };
+    const key = `$KV.${routesBucket}.default.${this.functionName}`;
+    await this.publisher.publish(key, JSON.stringify(entry), { messageId: randomUUID() });
+  }
+
+  async removeRoute(): Promise<void> {
+    const key = `$KV.${routesBucket}.default.${this.functionName}`;
+    await this.publisher.publish(key, '', { messageId: randomUUID(), headers: { 'KV-Operation': 'DEL' } });
+  }
+
+  /** Every machine of the function as the room tells of it, the oldest first. */
+  async machines(): Promise<Machine[]> {
+    return (await this.messenger.ask(ListMachines, { function: this.functionName })).items;
+  }
+
+  async states(): Promise<string[]> {
+    return (await this.machines()).map(({ state }) => state);
+  }
+
+  wake(version = 1): Promise<ResponseOf<typeof WakeFunction>> {
+    const key = {
+      project: 'default',
+      function: this.functionName,
+      revision: `${this.functionName}-v${version}`,
+    };
+    return this.messenger.ask(WakeFunction, key, { timeoutMs: 30_000 });
   }
 
   async linesOf(id: string): Promise<FeedLine[]> {

@@ -3,21 +3,27 @@ import { Module } from '@nestjs/common';
 import { defineRoom, ROOM_CONFIG } from '#boot';
 
 import { Admission } from './admission.ts';
+import { ActivityBook } from './activity-book.ts';
 import { CHOSEN_DRIVER } from './chosen-driver.ts';
 import { CreateMachine1763700100000 } from './create-machine.migration.ts';
+import { Demand } from './demand.ts';
 import { DrainMachinesHandler } from './drain-machines.handler.ts';
 import { FleetRow } from './fleet.entity.ts';
 import { GetCapacityQuery } from './get-capacity.query.ts';
+import { FunctionWaker } from './function-waker.ts';
 import { GetDriverQuery } from './get-driver.query.ts';
 import { GetMachineQuery } from './get-machine.query.ts';
 import { ListMachineSamplesQuery } from './list-machine-samples.query.ts';
 import { ListMachinesQuery } from './list-machines.query.ts';
 import { LogPump } from './log-pump.ts';
 import { MachineBook } from './machine-book.ts';
+import { MachineExits } from './machine-exits.ts';
+import { MachineRest } from './machine-rest.ts';
 import { MachineRunner } from './machine-runner.ts';
 import { MachineRow, RemovedMachineRow } from './machine.entity.ts';
 import { MachineStore } from './machine.store.ts';
 import { machinesConfig, type MachinesConfig } from './machines.config.ts';
+import { MoveMachineHandler } from './move-machine.handler.ts';
 import { pickDriver } from './pick-driver.ts';
 import { ReconcileMachinesLoop } from './reconcile-machines.loop.ts';
 import { RemoveMachineHandler } from './remove-machine.handler.ts';
@@ -33,6 +39,7 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
     StartMachineHandler,
     RemoveMachineHandler,
     DrainMachinesHandler,
+    MoveMachineHandler,
     ListMachinesQuery,
     GetDriverQuery,
     GetMachineQuery,
@@ -43,6 +50,11 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
   ],
   providers: [
     MachineBook,
+    ActivityBook,
+    Demand,
+    MachineExits,
+    MachineRest,
+    FunctionWaker,
     RouteTable,
     MachineStore,
     Admission,

@@ -28,18 +28,20 @@ test('what is as it should be is left alone, and its lines are read', () => {
 test('a machine that exited is noted with its reason before it is started again', () => {
   const gone = seen({ state: 'exited', address: null, exit });
   expect(planMachines([wanted()], [gone], now)).toEqual([{ kind: 'note-exit', id: 'm', exit }]);
-  expect(planMachines([wanted({ state: 'failed' })], [gone], now)).toEqual([{ kind: 'start', id: 'm' }]);
+  const failed = wanted({ state: 'failed', retryAt: new Date(now) });
+  expect(planMachines([failed], [gone], now)).toEqual([{ kind: 'start', id: 'm' }]);
 });
 
 test('a machine that vanished altogether comes back', () => {
   expect(planMachines([wanted()], [], now)).toEqual([{ kind: 'note-exit', id: 'm', exit: null }]);
-  expect(planMachines([wanted({ state: 'failed' })], [], now)).toEqual([{ kind: 'start', id: 'm' }]);
+  const failed = wanted({ state: 'failed', retryAt: new Date(now) });
+  expect(planMachines([failed], [], now)).toEqual([{ kind: 'start', id: 'm' }]);
 });
 
-test('machines that the platform itself stopped come back after its restart', () => {
-  expect(planMachines([wanted({ state: 'stopped' })], [seen({ state: 'exited' })], now)).toEqual([
-    { kind: 'start', id: 'm' },
-  ]);
+test('machines that the platform itself stopped may come back after its restart, those that rest do not', () => {
+  expect(planMachines([wanted({ state: 'stopped' })], [seen({ state: 'exited' })], now)).toEqual([]);
+  const stopped = wanted({ state: 'stopped', retryAt: new Date(now) });
+  expect(planMachines([stopped], [seen({ state: 'exited' })], now)).toEqual([{ kind: 'start', id: 'm' }]);
 });
 
 test('a machine in a crash loop waits for its time', () => {
@@ -73,6 +75,29 @@ test('callers are told when a machine runs at another address', () => {
 
 test('a machine found frozen is thawed', () => {
   expect(planMachines([wanted()], [seen({ state: 'frozen' })], now)).toEqual([{ kind: 'thaw', id: 'm' }]);
+});
+
+test('a machine that is frozen, and is to be, is left alone', () => {
+  expect(planMachines([wanted({ state: 'frozen' })], [seen({ state: 'frozen' })], now)).toEqual([]);
+});
+
+test('a machine that goes on though its row says frozen stays up: a call may have woken it', () => {
+  expect(planMachines([wanted({ state: 'frozen' })], [seen()], now)).toEqual([
+    { kind: 'move', id: 'm', address: '10.0.0.2:8080' },
+  ]);
+});
+
+test('a frozen machine that is gone rests as a stopped one', () => {
+  for (const there of [[], [seen({ state: 'exited', address: null, exit })]])
+    expect(planMachines([wanted({ state: 'frozen' })], there, now)).toEqual([
+      { kind: 'note-stopped', id: 'm' },
+    ]);
+});
+
+test('a machine that is to rest and runs is stopped', () => {
+  for (const state of ['stopped', 'failed'] as const)
+    for (const there of [seen(), seen({ state: 'frozen' })])
+      expect(planMachines([wanted({ state })], [there], now)).toEqual([{ kind: 'stop', id: 'm' }]);
 });
 
 describe('backoff', () => {

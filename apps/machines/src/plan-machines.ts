@@ -9,10 +9,15 @@ export type WantedMachine = Pick<MachineRow, 'id' | 'state' | 'address' | 'retry
 export type MachineAction =
   /** It runs as it should: see that its lines are read. */
   | { kind: 'follow'; id: string }
-  /** It runs, but not where the callers were told. */
+  /** It runs, but not where the callers were told, or though its row says that it is frozen. */
   | { kind: 'move'; id: string; address: string }
   | { kind: 'thaw'; id: string }
   | { kind: 'note-exit'; id: string; exit: MachineExit | null }
+  /** It was frozen, and is gone. */
+  | { kind: 'note-stopped'; id: string }
+  /** It is to rest, and runs: a start or a stop was cut off. */
+  | { kind: 'stop'; id: string }
+  /** It may be started again, if somebody needs it. */
   | { kind: 'start'; id: string }
   /** Nobody wants it: a stranger, or one whose removal was cut off. */
   | { kind: 'remove'; id: string };
@@ -47,11 +52,18 @@ function planOne(machine: WantedMachine, seen: SeenMachine | undefined, now: num
       return seen.address && seen.address !== machine.address
         ? { kind: 'move', id, address: seen.address }
         : { kind: 'follow', id };
+    case 'frozen':
+      if (seen?.state === 'frozen') return null;
+      return seen?.state === 'running' && seen.address
+        ? { kind: 'move', id, address: seen.address }
+        : { kind: 'note-stopped', id };
     case 'stopped':
     case 'failed':
-      return (machine.retryAt?.getTime() ?? 0) <= now ? { kind: 'start', id } : null;
+      if (seen?.state === 'running' || seen?.state === 'frozen') return { kind: 'stop', id };
+      // Without a time it rests until somebody calls it.
+      return machine.retryAt && machine.retryAt.getTime() <= now ? { kind: 'start', id } : null;
     default:
-      // `creating` and `starting` are the business of the command, which comes again when it was cut off.
+      // `creating` is the business of the command, which comes again when it was cut off.
       return null;
   }
 }

@@ -7,25 +7,22 @@ import {
 import type { Logger } from 'pino';
 
 import { LOGGER, ROOM_CONFIG } from '#boot';
-import { asCestxError, MachineExited } from '#contracts';
 
 import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
+import { Demand } from './demand.ts';
+import { FunctionWaker } from './function-waker.ts';
 import { LogPump } from './log-pump.ts';
+import { MachineBook } from './machine-book.ts';
+import { MachineExits } from './machine-exits.ts';
 import { MachineRunner, stopGraceMs } from './machine-runner.ts';
-import type { MachineExit } from './machine.driver.ts';
+import type { SeenMachine } from './machine.driver.ts';
 import type { MachineRow } from './machine.entity.ts';
 import { MachineStore } from './machine.store.ts';
 import type { MachinesConfig } from './machines.config.ts';
-import {
-  backoffAfter,
-  countExits,
-  planMachines,
-  type MachineAction,
-  type WantedMachine,
-} from './plan-machines.ts';
-import { inMachineSpan, untraced } from './trace-driver.ts';
+import { planMachines, type MachineAction, type WantedMachine } from './plan-machines.ts';
+import { untraced } from './trace-driver.ts';
 
-const everyMs = 5000;
+const everyMs = 30_000;
 /** Starts at a time: after a restart of the platform all functions come back at once. */
 const maxStarts = 8;
 const linesPatienceMs = 3000;
@@ -33,17 +30,21 @@ const linesPatienceMs = 3000;
 /** Keeps what runs in step with what should: at the start, every few seconds, and when a machine has ended. */
 @Injectable()
 export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  readonly #stopping = new AbortController();
   readonly #acting = new Set<Promise<void>>();
   #starts = 0;
   #timer: NodeJS.Timeout | null = null;
   #round: Promise<void> | null = null;
   #again = false;
+  #isFirst = true;
   #stopListening: (() => void) | null = null;
 
   constructor(
     private readonly machines: MachineStore,
+    private readonly book: MachineBook,
     private readonly runner: MachineRunner,
+    private readonly exits: MachineExits,
+    private readonly waker: FunctionWaker,
+    private readonly demand: Demand,
     private readonly pump: LogPump,
     @Inject(CHOSEN_DRIVER) private readonly chosen: ChosenDriver,
     @Inject(ROOM_CONFIG) private readonly config: MachinesConfig,
@@ -54,7 +55,9 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     const { driver, reason } = this.chosen;
     this.logger.info({ driver: driver.name, reason }, `machines run on ${driver.name}`);
     if (driver.warning) this.logger.warn(driver.warning);
-    this.#stopListening = driver.onExit(() => this.#kick());
+    const stops = [driver.onExit(() => this.#kick()), this.book.onChange((_, row) => this.#kickWhenDue(row))];
+    this.#stopListening = () => stops.forEach((stop) => stop());
+    this.runner.onSuspicion(() => this.#kick());
     this.#timer = setInterval(() => this.#kick(), everyMs);
     void this.machines
       .purgeTombstones()
@@ -66,7 +69,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
   async beforeApplicationShutdown(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     this.#stopListening?.();
-    this.#stopping.abort();
+    await this.runner.stop();
     await this.#round;
     await Promise.allSettled(this.#acting);
     const keeps = this.config.CESTX_KEEP_MACHINES && this.chosen.driver.name !== 'process';
@@ -82,8 +85,9 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
       for (const row of rows) {
         const { restarts } = row;
         const reason = 'The platform stopped.';
-        if (row.state === 'running')
-          await this.machines.markDown(tx, row, { state: 'stopped', restarts, retryAt: new Date(), reason });
+        const retryAt = row.state === 'running' ? new Date() : null;
+        if (row.state === 'running' || row.state === 'frozen')
+          await this.machines.markDown(tx, row, { state: 'stopped', restarts, retryAt, reason });
       }
     });
     const seen = await this.chosen.driver.list();
@@ -98,7 +102,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
   }
 
   #kick(): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.runner.stopping.aborted) return;
     this.#again = true;
     this.#round ??= untraced(() => this.#rounds()).finally(() => {
       this.#round = null;
@@ -106,7 +110,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
   }
 
   async #rounds(): Promise<void> {
-    while (this.#again && !this.#stopping.signal.aborted) {
+    while (this.#again && !this.runner.stopping.aborted) {
       this.#again = false;
       try {
         await this.#reconcile();
@@ -119,13 +123,29 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
   async #reconcile(): Promise<void> {
     const seen = await this.chosen.driver.list();
     const rows = await this.machines.list();
-    for (const action of planMachines(await this.#wanted(rows), seen, Date.now())) {
+    const actions = planMachines(await this.#wanted(rows), seen, Date.now());
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    if (this.#isFirst)
+      await this.#tellCallers(
+        actions.flatMap(({ kind, id }) => (kind === 'follow' ? (byId.get(id) ?? []) : [])),
+      );
+    this.#isFirst = false;
+    for (const action of actions) {
       if (this.runner.isBusy(action.id)) continue;
-      if (action.kind === 'start' && this.#starts >= maxStarts) continue;
-      const row = rows.find(({ id }) => id === action.id);
+      const row = byId.get(action.id);
       if (action.kind === 'follow' && row) this.pump.follow(row);
-      else this.#act(action);
+      else if (action.kind !== 'start') this.#act(action);
+      else if (row && this.#starts < maxStarts && this.#isNeeded(row)) this.#startAgain(row);
     }
+    for (const row of rows)
+      if (this.book.get(row.id)?.state !== row.state) this.#act({ kind: 'recall', id: row.id });
+  }
+
+  /** An earlier life of this room may have been killed while it took one out of traffic. */
+  async #tellCallers(running: MachineRow[]): Promise<void> {
+    await this.machines.transaction(async (tx) => {
+      for (const row of running) if (!this.book.isLeaving(row.id)) await this.machines.markReady(tx, row);
+    });
   }
 
   async #wanted(rows: MachineRow[]): Promise<WantedMachine[]> {
@@ -133,83 +153,86 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
     return rows.map((row) => ({ ...row, removed: removed.has(row.id) }));
   }
 
+  #isNeeded(row: MachineRow): boolean {
+    const { up, coming } = this.waker.upOrComing(row);
+    return up.length + coming < this.demand.wanted(row, performance.now());
+  }
+
   /** Does it in the background: a slow start of one machine must not keep the others waiting. */
-  #act(action: MachineAction): void {
-    if (action.kind === 'start') this.#starts++;
-    const acting = this.runner
-      .exclusively(action.id, () => this.#perform(action))
-      .catch((error: unknown) =>
-        this.logger.warn({ err: error, machine: action.id }, `could not ${action.kind} a machine`),
-      )
-      .finally(() => {
-        if (action.kind === 'start') this.#starts--;
-        this.#acting.delete(acting);
-      });
+  #act(action: Pick<MachineAction, 'id'> & { kind: MachineAction['kind'] | 'recall' }): void {
+    this.#inBackground(action.kind, action.id, () =>
+      this.runner.exclusively(action.id, () => this.#perform(action)),
+    );
+  }
+
+  #startAgain({ id, function: name }: MachineRow): void {
+    this.#starts++;
+    this.#inBackground('start', id, async () => {
+      try {
+        await this.waker.start(id);
+        this.logger.info({ machine: id, function: name }, 'machine runs again');
+      } finally {
+        this.#starts--;
+        this.#kick();
+      }
+    });
+  }
+
+  #inBackground(what: string, machine: string, work: () => Promise<void>): void {
+    const acting = work()
+      .catch((error: unknown) => {
+        if (!this.runner.stopping.aborted)
+          this.logger.warn({ err: error, machine }, `could not ${what} a machine`);
+      })
+      .finally(() => this.#acting.delete(acting));
     this.#acting.add(acting);
   }
 
   /** Decides once more now that nobody else is at this machine: what was seen before may be over. */
-  async #perform({ id, kind }: MachineAction): Promise<void> {
+  async #perform({ id, kind }: { id: string; kind: MachineAction['kind'] | 'recall' }): Promise<void> {
     const seen = await this.chosen.driver.inspect(id);
     const row = await this.machines.find(id);
+    if (kind === 'recall') return row ? this.book.set(row) : undefined;
     const wanted = await this.#wanted(row ? [row] : []);
     const action = planMachines(wanted, seen ? [seen] : [], Date.now())[0];
     if (action?.kind !== kind) return;
     if (action.kind === 'remove') {
       await this.runner.down(id, row);
       await this.machines.transaction((tx) => this.machines.forget(tx, id));
-      return;
-    }
-    if (!row) return;
-    if (action.kind === 'thaw') await this.chosen.driver.thaw(id);
-    if (action.kind === 'move')
-      await this.machines.transaction((tx) => this.machines.markRunning(tx, row, action.address));
-    if (action.kind === 'start') await inMachineSpan('start machine again', id, () => this.#startAgain(row));
-    if (action.kind === 'note-exit') {
-      if (seen) this.pump.follow(row);
-      await this.pump.finished(id, linesPatienceMs);
-      await this.#noteExit(row, action.exit, `The program ${action.exit?.reason ?? 'is gone'}.`);
-      this.#kick();
+    } else if (row) await this.#putRight(action, row, seen);
+  }
+
+  async #putRight(action: MachineAction, row: MachineRow, seen: SeenMachine | null): Promise<void> {
+    switch (action.kind) {
+      case 'thaw':
+        await this.chosen.driver.thaw(row.id);
+        return this.machines.transaction((tx) => this.machines.markReady(tx, row));
+      case 'move':
+        this.pump.follow(row);
+        return this.machines.transaction((tx) => this.machines.markRunning(tx, row, action.address));
+      case 'stop':
+        return this.chosen.driver.stop(row.id, stopGraceMs);
+      case 'note-stopped':
+        return this.machines.transaction(async (tx) => {
+          const reason = 'It ended while it was frozen.';
+          const { restarts } = row;
+          await this.machines.markDown(tx, row, { state: 'stopped', restarts, retryAt: null, reason });
+        });
+      case 'note-exit':
+        if (seen) this.pump.follow(row);
+        await this.pump.finished(row.id, linesPatienceMs);
+        return this.exits.note(row, action.exit, `The program ${action.exit?.reason ?? 'is gone'}.`);
+      case 'follow':
+      case 'start':
+      case 'remove':
+        throw new Error(`${action.kind} is done elsewhere`);
     }
   }
 
-  async #startAgain(row: MachineRow): Promise<void> {
-    try {
-      const address = await this.runner.up(row, this.#stopping.signal);
-      await this.machines.transaction((tx) => this.machines.markRunning(tx, row, address));
-      this.logger.info({ machine: row.id, function: row.function }, 'machine runs again');
-    } catch (error) {
-      if (this.#stopping.signal.aborted) return;
-      const cestx = asCestxError(error);
-      // A platform in trouble says nothing about the function.
-      if (cestx.retryable || cestx.code === 'undone') throw error;
-      await this.#noteExit(row, null, cestx.message);
-    }
-    this.#kick();
-  }
-
-  async #noteExit(row: MachineRow, exit: MachineExit | null, reason: string): Promise<void> {
-    const restarts = exit?.withPlatform
-      ? row.restarts
-      : countExits(row.restarts, row.runningSince, Date.now());
-    const wait = exit?.withPlatform ? 0 : backoffAfter(restarts);
-    const exitCode = exit?.code ?? null;
-    const lastLines = this.pump.lastLines(row.id);
-    await this.machines.transaction(async (tx) => {
-      const change = { state: 'failed', restarts, retryAt: new Date(Date.now() + wait), reason } as const;
-      if (!(await this.machines.markDown(tx, row, change))) return;
-      const { id: machineId, project, function: name } = row;
-      await tx.emit(MachineExited, machineId, {
-        machineId,
-        project,
-        function: name,
-        exitCode,
-        reason,
-        lastLines,
-      });
-    });
-    this.logger.warn({ machine: row.id, function: row.function, reason, restarts }, 'machine exited');
-    // The rhythm of the loop is too slow for the first tries.
-    if (wait < everyMs) setTimeout(() => this.#kick(), wait + 10).unref();
+  /** The rhythm of the loop is too slow for the first tries of a machine that ended. */
+  #kickWhenDue(row: MachineRow | null): void {
+    if (row?.state !== 'failed' || !row.retryAt) return;
+    const wait = row.retryAt.getTime() - Date.now();
+    if (wait < everyMs) setTimeout(() => this.#kick(), Math.max(0, wait) + 10).unref();
   }
 }

@@ -29,6 +29,11 @@ export class RouteTable implements OnModuleInit, OnModuleDestroy {
     return this.#entries.get(functionKey(key))?.scale ?? null;
   }
 
+  /** Milliseconds a call of the function may take; null when there is no route. */
+  timeoutOf(key: FunctionKey): number | null {
+    return this.#entries.get(functionKey(key))?.timeout ?? null;
+  }
+
   /** True when calls of the function may go to this revision. */
   isReferenced(key: RevisionKey): boolean {
     const traffic = this.#entries.get(functionKey(key))?.traffic ?? [];
