@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import {
@@ -9,9 +8,9 @@ import {
   renderFailure,
   type Deployment,
 } from '#client';
-import { errorCodes, parseManifest, substitute } from '#contracts';
+import { errorCodes, parseManifest } from '#contracts';
 
-import { UsageError } from './explain-error.ts';
+import { readManifest } from './read-manifest.ts';
 import type { Session } from './session.ts';
 
 export interface DeployOptions {
@@ -109,20 +108,6 @@ export async function follow(
     if (last.traceId) session.tell(paint(`cestx trace ${last.traceId}`, 'dim', style));
   }
   return last;
-}
-
-async function readManifest(
-  source: string,
-  folder: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<string> {
-  const text = await readFile(resolve(source, 'function.yaml'), 'utf8').catch(() => null);
-  if (text === null) {
-    throw new UsageError(
-      `There is no function.yaml in ${folder}. The shortest one is a line: \`name: my-function\`.`,
-    );
-  }
-  return substitute(text, environment);
 }
 
 /** The build's lines as they come. A first deploy has no log to follow until it is subscribed, so it asks again. */

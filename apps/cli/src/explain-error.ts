@@ -11,6 +11,8 @@ export interface Explanation {
   message: string;
   help?: string;
   traceId?: string;
+  /** The end of the log that explains it. */
+  lastLines?: string[];
   exitCode: 1 | 2;
 }
 
@@ -30,7 +32,13 @@ export function explainError(thrown: unknown): Explanation {
     };
   }
   if (thrown instanceof CestxError) {
-    return { code: thrown.code, message: thrown.message, ...helpOf(knownHelp(thrown.code)), exitCode: 1 };
+    return {
+      code: thrown.code,
+      message: thrown.message,
+      ...helpOf(knownHelp(thrown.code)),
+      ...(thrown.lastLines ? { lastLines: thrown.lastLines } : {}),
+      exitCode: 1,
+    };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return { code: systemCode(thrown) ?? 'failed', message, exitCode: 1 };

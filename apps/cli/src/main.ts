@@ -6,6 +6,8 @@ process.once('SIGINT', () => {
   // A second Ctrl-C ends it at once.
   process.once('SIGINT', () => process.exit(1));
 });
+// So that whatever is to go with us is ended.
+process.once('SIGTERM', () => process.exit(143));
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // The reader (`head`, a closed pager) has had enough.
   if (error.code === 'EPIPE') process.exit(0);

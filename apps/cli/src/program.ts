@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
-import { paint, styleFor } from '#client';
+import { harmless, paint, styleFor } from '#client';
 
 import { cancel } from './cancel.command.ts';
 import { deploy, type DeployOptions } from './deploy.command.ts';
@@ -9,6 +9,7 @@ import { doctor } from './doctor.command.ts';
 import { explainError } from './explain-error.ts';
 import { invoke, type InvokeOptions } from './invoke.command.ts';
 import { list } from './list.command.ts';
+import { localRun, type LocalRunOptions } from './local-run.command.ts';
 import { logs, type LogsOptions } from './logs.command.ts';
 import { capacity } from './machine-stats.command.ts';
 import { describeMachineVerbs, type Run } from './machine-verbs.ts';
@@ -61,6 +62,12 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     )
     .action((name: string, options: NewOptions, command: Command) =>
       run(command, (session) => makeProject(session, name, options)),
+    );
+  add('local-run [folder]', 'build a folder and run it here, without the platform')
+    .option('-p, --port <port>', 'listen there (default: one that is free)', readPort)
+    .option('-v, --verbose', 'show the lines of the build')
+    .action((folder: string | undefined, options: LocalRunOptions, command: Command) =>
+      run(command, (session) => localRun(session, folder ?? '.', options)),
     );
   add('deploy [folder]', 'build a folder and make it live')
     .option('-v, --verbose', 'show the lines of the build')
@@ -121,6 +128,8 @@ function tellError(error: unknown, json: boolean, { stderr, environment }: Surro
   else {
     const style = styleFor(stderr, environment);
     stderr.write(`${paint('error:', 'red', style)} ${explanation.message}\n`);
+    for (const line of explanation.lastLines ?? [])
+      stderr.write(`  ${paint(style.unicode ? '│' : '|', 'dim', style)} ${harmless(line)}\n`);
     if (explanation.help) stderr.write(`${explanation.help}\n`);
     if (explanation.traceId) stderr.write(`${paint(`cestx trace ${explanation.traceId}`, 'dim', style)}\n`);
   }
@@ -134,4 +143,11 @@ function collect(value: string, before: string[] = []): string[] {
 function readCount(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a number of lines.');
   return Number(text);
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('It must be a number between 1 and 65535.');
+  return port;
 }
