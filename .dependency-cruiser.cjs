@@ -84,7 +84,7 @@ module.exports = {
       name: 'cli-talks-to-the-gateway-only',
       comment: 'The command line is a client like any other; builds are plans, which ask nobody.',
       severity: 'error',
-      from: { path: '^apps/(cli|dashboard)/' },
+      from: { path: '^apps/(cli|dashboard)/', pathNot: spec },
       to: { path: '^libs/', pathNot: '^libs/(client|contracts|builds)/' },
     },
     {

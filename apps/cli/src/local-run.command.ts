@@ -77,7 +77,7 @@ async function planHere(
   manifest: Manifest,
 ): Promise<{ language: Language; plan: BuildPlan }> {
   const source = await readSource(project);
-  const { template, reason } = chooseTemplate(source, manifest.template);
+  const { template, reason } = chooseTemplate(source, manifest);
   const language = languages.find((name) => name === template);
   if (language === undefined) {
     throw new CestxError(

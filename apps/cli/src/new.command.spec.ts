@@ -51,7 +51,7 @@ async function make(template: string, style: string) {
 
 test.each([
   ['node', 'app', ['node', 'server.js']],
-  ['node', 'handler', ['functions-framework', '--target=hello']],
+  ['node', 'handler', ['functions-framework']],
   ['python', 'app', ['gunicorn', expect.any(String), expect.any(String), expect.any(String), 'app:app']],
   ['python', 'handler', ['functions-framework']],
   ['go', 'app', ['bin/app']],
@@ -72,8 +72,7 @@ test.each([
       handler: manifest.handler,
     });
     expect(plan.start).toEqual(start);
-    if (style === 'handler' && template !== 'node')
-      expect(plan.environment).toMatchObject({ FUNCTION_TARGET: 'hello' });
+    if (style === 'handler') expect(plan.environment).toMatchObject({ FUNCTION_TARGET: 'hello' });
   },
 );
 
