@@ -2,8 +2,8 @@ import type { Machine } from '#contracts';
 
 import type { MachineRow } from './machine.entity.ts';
 
-/** A machine as others are told of it. `expiresAfter` is of its function, in milliseconds. */
-export function describeMachine(row: MachineRow, expiresAfter: number | undefined): Machine {
+/** A machine as others are told of it. */
+export function describeMachine(row: MachineRow, expiresAt: Date | null): Machine {
   const { id, project, function: name, revision, driver, state, address, createdAt, since, reason } = row;
   return {
     id,
@@ -16,6 +16,6 @@ export function describeMachine(row: MachineRow, expiresAfter: number | undefine
     createdAt: createdAt.toISOString(),
     since: since.toISOString(),
     reason,
-    expiresAt: expiresAfter === undefined ? null : new Date(createdAt.getTime() + expiresAfter).toISOString(),
+    expiresAt: expiresAt?.toISOString() ?? null,
   };
 }

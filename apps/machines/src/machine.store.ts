@@ -6,9 +6,9 @@ import { Database, type Transaction } from '#storage';
 
 import { describeMachine } from './describe-machine.ts';
 import { FleetRow } from './fleet.entity.ts';
+import { MachineAges } from './machine-ages.ts';
 import { MachineBook, type RevisionKey } from './machine-book.ts';
 import { MachineRow, RemovedMachineRow } from './machine.entity.ts';
-import { RouteTable } from './route-table.ts';
 
 export type NewMachine = Pick<
   MachineRow,
@@ -30,7 +30,7 @@ export class MachineStore implements OnModuleInit {
   constructor(
     private readonly database: Database,
     private readonly book: MachineBook,
-    private readonly routes: RouteTable,
+    private readonly ages: MachineAges,
   ) {}
 
   /** Before any message is taken and before the machines are looked at. */
@@ -233,7 +233,7 @@ export class MachineStore implements OnModuleInit {
   }
 
   async #tell(tx: Transaction, row: MachineRow): Promise<void> {
-    await tx.emit(MachineChanged, row.id, describeMachine(row, this.routes.scaleOf(row)?.expiresAfter));
+    await tx.emit(MachineChanged, row.id, describeMachine(row, this.ages.expiresAt(row)));
   }
 
   async #putAgain(tx: Transaction, id: string, state: Endpoint['state']): Promise<void> {

@@ -7,6 +7,7 @@ import {
   ListMachines,
   ListMachineSamples,
   MachineExited,
+  MoveMachine,
   machineSampleSchema,
   RemoveMachine,
   StartMachine,
@@ -37,6 +38,7 @@ beforeAll(async () => {
   });
 });
 afterEach(async () => {
+  await around.removeRoute();
   const { items } = await around.messenger.ask(ListMachines, {});
   await Promise.all(items.map(({ id }) => around.order(RemoveMachine, { machineId: id })));
   const left = await around.leftovers();
@@ -124,6 +126,44 @@ test('of machines that start at once no more get up than fit; the others are ref
   await around.order(RemoveMachine, { machineId: up?.machineId ?? '' });
   const again = await around.startCommand(servingProgram());
   expect(await around.order(StartMachine, again)).toHaveProperty('done');
+});
+
+test('a frozen machine is stopped when another needs its room, and is started when it is called and there is room again', async () => {
+  const [first, second, third] = await Promise.all(
+    [1, 2, 3].map(async (version) => around.startCommand(servingProgram(), { version })),
+  );
+  if (!first || !second || !third) throw new Error('three were asked for');
+  await around.order(StartMachine, first);
+  await around.order(StartMachine, second);
+  await around.order(MoveMachine, { machineId: first.machineId, to: 'frozen' });
+  expect(await around.order(StartMachine, third)).toHaveProperty('done');
+  expect(await around.messenger.ask(GetMachine, { machineId: first.machineId })).toMatchObject({
+    state: 'stopped',
+    reason: 'It made room for another machine.',
+  });
+  await expect(around.wake(1)).rejects.toMatchObject({ code: 'over-quota' });
+  await around.order(RemoveMachine, { machineId: third.machineId });
+  expect(await around.wake(1)).toMatchObject({ from: 'stopped', endpoint: { machine: first.machineId } });
+});
+
+test('a machine that expires is gone, and one that is needed has another in its place first', async () => {
+  const command = await around.startCommand(servingProgram());
+  const { machineId } = command;
+  await around.setRoute({ min: 1, expiresAfter: 3_600_000 });
+  await around.order(StartMachine, command);
+  await eventually(async () => (await around.machines())[0]?.expiresAt);
+  const before = new Date();
+  await around.setRoute({ min: 1, expiresAfter: 2000 });
+  await eventually(async () => {
+    const [oldest] = await around.machines();
+    return oldest?.id !== machineId && oldest;
+  });
+  const [other] = await around.machines();
+  expect(other).toMatchObject({ state: 'running' });
+  expect(Date.parse(other?.createdAt ?? '')).toBeGreaterThan(before.getTime());
+  expect(Date.parse(other?.expiresAt ?? '') - Date.parse(other?.createdAt ?? '')).toBe(2000);
+  await around.setRoute({ min: 0, freezeAfter: 0, expiresAfter: 1000 });
+  await eventually(async () => (await around.machines()).length === 0);
 });
 
 test('a machine that used more than its memory is told of as such', async () => {

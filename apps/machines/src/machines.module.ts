@@ -8,6 +8,7 @@ import { CHOSEN_DRIVER } from './chosen-driver.ts';
 import { CreateMachine1763700100000 } from './create-machine.migration.ts';
 import { Demand } from './demand.ts';
 import { DrainMachinesHandler } from './drain-machines.handler.ts';
+import { ExpireMachinesLoop } from './expire-machines.loop.ts';
 import { FleetRow } from './fleet.entity.ts';
 import { GetCapacityQuery } from './get-capacity.query.ts';
 import { FunctionWaker } from './function-waker.ts';
@@ -16,6 +17,7 @@ import { GetMachineQuery } from './get-machine.query.ts';
 import { ListMachineSamplesQuery } from './list-machine-samples.query.ts';
 import { ListMachinesQuery } from './list-machines.query.ts';
 import { LogPump } from './log-pump.ts';
+import { MachineAges } from './machine-ages.ts';
 import { MachineBook } from './machine-book.ts';
 import { MachineExits } from './machine-exits.ts';
 import { MachineRest } from './machine-rest.ts';
@@ -23,6 +25,7 @@ import { MachineRunner } from './machine-runner.ts';
 import { MachineRow, RemovedMachineRow } from './machine.entity.ts';
 import { MachineStore } from './machine.store.ts';
 import { machinesConfig, type MachinesConfig } from './machines.config.ts';
+import { MakeRoom } from './make-room.ts';
 import { MoveMachineHandler } from './move-machine.handler.ts';
 import { pickDriver } from './pick-driver.ts';
 import { ReconcileMachinesLoop } from './reconcile-machines.loop.ts';
@@ -50,6 +53,7 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
   ],
   providers: [
     MachineBook,
+    MachineAges,
     ActivityBook,
     Demand,
     MachineExits,
@@ -62,6 +66,8 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
     LogPump,
     ReconcileMachinesLoop,
     SampleMachinesLoop,
+    ExpireMachinesLoop,
+    MakeRoom,
     {
       provide: CHOSEN_DRIVER,
       inject: [ROOM_CONFIG, MachineStore],

@@ -4,16 +4,16 @@ import { CestxError, WaitForMachine, type RequestOf, type ResponseOf } from '#co
 import { AnswerQuery } from '#messaging';
 
 import { describeMachine } from './describe-machine.ts';
+import { MachineAges } from './machine-ages.ts';
 import { MachineBook } from './machine-book.ts';
 import type { MachineRow } from './machine.entity.ts';
-import { RouteTable } from './route-table.ts';
 
 /** Answers with the change itself, not the next time somebody looks. */
 @Controller()
 export class WaitForMachineQuery {
   constructor(
     private readonly book: MachineBook,
-    private readonly routes: RouteTable,
+    private readonly ages: MachineAges,
   ) {}
 
   @AnswerQuery(WaitForMachine)
@@ -44,6 +44,6 @@ export class WaitForMachineQuery {
   }
 
   #describe(row: MachineRow): ResponseOf<typeof WaitForMachine> {
-    return describeMachine(row, this.routes.scaleOf(row)?.expiresAfter);
+    return describeMachine(row, this.ages.expiresAt(row));
   }
 }
