@@ -86,6 +86,22 @@ test('waiting says where the machine is, and fails with the reason when it is no
   expect(unknown).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Allowed choices are') });
 });
 
+test('a machine that stays up because it is called is no success', async () => {
+  answer = (_request, response) =>
+    response.end(JSON.stringify({ ...machine, state: 'frozen', address: null }));
+  expect(await run('machines', 'freeze', 'm1')).toEqual({
+    exitCode: 0,
+    stdout: 'm1 of echo is frozen\n',
+    stderr: '',
+  });
+  expect(asked).toEqual(['POST /v1/machines/m1/freeze']);
+  answer = (_request, response) => response.end(JSON.stringify(machine));
+  expect(await run('machines', 'stop', 'm1')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('in use'),
+  });
+});
+
 test('stats that are followed go on where they broke off, without one twice', async () => {
   const lines = [sample(1, null), sample(2, 0.25), sample(3, 1)].map((one) => `${JSON.stringify(one)}\n`);
   let opened = 0;

@@ -4,10 +4,24 @@ import type { Machine } from '#client';
 import { machineStates } from '#contracts';
 
 import { machineStats, type StatsOptions } from './machine-stats.command.ts';
-import { describeMachine, listMachines, removeMachine, waitForMachine } from './machines.command.ts';
+import {
+  describeMachine,
+  listMachines,
+  moveMachine,
+  removeMachine,
+  waitForMachine,
+  type MoveVerb,
+} from './machines.command.ts';
 import type { CommonOptions, Session } from './session.ts';
 
 export type Run = (command: Command, act: (session: Session) => Promise<number>) => Promise<void>;
+
+const moves: [MoveVerb, string][] = [
+  ['start', 'have a machine run, whatever tier it rests in'],
+  ['freeze', 'freeze a machine; it keeps its memory and is back in milliseconds'],
+  ['thaw', 'the same as start'],
+  ['stop', 'stop a machine; it is started again when it is called'],
+];
 
 /** The verbs behind `cestx machines`. */
 export function describeMachineVerbs(
@@ -29,6 +43,10 @@ export function describeMachineVerbs(
   add('describe <id>', 'show one machine').action((id: string, _options: CommonOptions, command: Command) =>
     run(command, (session) => describeMachine(session, id)),
   );
+  for (const [verb, description] of moves)
+    add(`${verb} <id>`, description).action((id: string, _options: CommonOptions, command: Command) =>
+      run(command, (session) => moveMachine(session, id, verb)),
+    );
   add('remove <id>', 'take one machine away; its function gets another when it is called').action(
     (id: string, _options: CommonOptions, command: Command) =>
       run(command, (session) => removeMachine(session, id)),

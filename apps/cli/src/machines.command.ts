@@ -51,6 +51,18 @@ export async function describeMachine(session: Session, id: string): Promise<num
   return 0;
 }
 
+const resting = { start: 'running', thaw: 'running', freeze: 'frozen', stop: 'stopped' } as const;
+export type MoveVerb = keyof typeof resting;
+
+/** Brings a machine into another tier. One that is called meanwhile stays up, which is told as a failure. */
+export async function moveMachine(session: Session, id: string, verb: MoveVerb): Promise<number> {
+  const machine = await session.client.moveMachine(id, verb);
+  tellState(session, machine);
+  if (machine.state === resting[verb]) return 0;
+  session.tell('It is in use; try again when its calls are over.');
+  return 1;
+}
+
 /** Waits until the machine is in the state; what the gateway refuses with says in which it is instead. */
 export async function waitForMachine(
   session: Session,

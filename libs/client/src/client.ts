@@ -76,6 +76,8 @@ export interface Client {
   getTrace(traceId: string): Promise<Trace>;
   listMachines(filter?: { function?: string }): Promise<List<Machine>>;
   getMachine(id: string): Promise<Machine>;
+  /** Another tier, now; resolves once it is there. A call brings one that rests back at any time. */
+  moveMachine(id: string, verb: 'start' | 'stop' | 'freeze' | 'thaw'): Promise<Machine>;
   /** Resolves once it is gone; its function gets another one when it is called. */
   removeMachine(id: string): Promise<Machine>;
   /** Resolves the instant it is in the state; a problem `wait-timeout` when it is not within `timeout`, such as `30s`. */
@@ -174,6 +176,7 @@ export function createClient(options: ClientOptions): Client {
     getTrace: (traceId) => read(api.getTrace(traceId)),
     listMachines: (filter) => read(api.listMachines({ ...inProject, ...filter })),
     getMachine: (id) => read(api.getMachine(id)),
+    moveMachine: (id, verb) => read(api[`${verb}Machine`](id)),
     removeMachine: (id) => read(api.removeMachine(id)),
     waitForMachine: (id, wanted) => read(api.waitForMachine(id, wanted)),
     machineStats: (id, query) => read(api.getMachineStats(id, query)),

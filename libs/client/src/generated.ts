@@ -316,6 +316,30 @@ export const api = {
     path: `/v1/machines/${encodeURIComponent(id)}`,
     query: {},
   }),
+  /** Start a machine. */
+  startMachine: (id: string): ApiCall<Machine> => ({
+    method: 'POST',
+    path: `/v1/machines/${encodeURIComponent(id)}/start`,
+    query: {},
+  }),
+  /** Stop a machine. */
+  stopMachine: (id: string): ApiCall<Machine> => ({
+    method: 'POST',
+    path: `/v1/machines/${encodeURIComponent(id)}/stop`,
+    query: {},
+  }),
+  /** Freeze a machine. */
+  freezeMachine: (id: string): ApiCall<Machine> => ({
+    method: 'POST',
+    path: `/v1/machines/${encodeURIComponent(id)}/freeze`,
+    query: {},
+  }),
+  /** Thaw a machine. */
+  thawMachine: (id: string): ApiCall<Machine> => ({
+    method: 'POST',
+    path: `/v1/machines/${encodeURIComponent(id)}/thaw`,
+    query: {},
+  }),
   /** Wait until a machine is in a state. */
   waitForMachine: (
     id: string,

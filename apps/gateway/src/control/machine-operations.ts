@@ -22,6 +22,34 @@ import {
 } from './operation-inputs.ts';
 import { operation } from './operation.ts';
 
+/** Another state of one machine, by its verb. */
+const moveOf = <V extends 'start' | 'stop' | 'freeze' | 'thaw'>(
+  verb: V,
+  summary: string,
+  description: string,
+) =>
+  operation({
+    method: 'POST',
+    path: `/v1/machines/:id/${verb}`,
+    tag: 'machines',
+    summary,
+    description: `${description} Answers once it is done, with the machine as it is then.`,
+    params: byId,
+    query: none,
+    status: 200,
+    answers: { [json]: machineSchema },
+    errors: [
+      'bad-request',
+      'not-found',
+      'conflict',
+      'start-failed',
+      'over-quota',
+      'no-capacity',
+      'timed-out',
+      'unavailable',
+    ],
+  });
+
 /** The calls about machines and what they run on. */
 export const machineOperations = {
   listMachines: operation({
@@ -58,6 +86,18 @@ export const machineOperations = {
     answers: { [json]: machineSchema },
     errors: ['bad-request', 'not-found', 'timed-out', 'unavailable'],
   }),
+  startMachine: moveOf('start', 'Start a machine', 'Whatever tier it rests in, it runs after this.'),
+  stopMachine: moveOf(
+    'stop',
+    'Stop a machine',
+    'Calls in flight are waited for; the next call starts it again.',
+  ),
+  freezeMachine: moveOf(
+    'freeze',
+    'Freeze a machine',
+    'Calls in flight are waited for; it keeps its memory, and the next call thaws it.',
+  ),
+  thawMachine: moveOf('thaw', 'Thaw a machine', 'The same as `start`.'),
   waitForMachine: operation({
     method: 'GET',
     path: '/v1/machines/:id/wait',

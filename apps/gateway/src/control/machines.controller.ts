@@ -8,8 +8,10 @@ import {
   ListMachines,
   ListMachineSamples,
   ListRoutes,
+  MoveMachine,
   RemoveMachine,
   WaitForMachine,
+  type Machine,
 } from '#contracts';
 import { Messenger } from '#messaging';
 
@@ -41,6 +43,26 @@ export class MachinesController {
   @Serves(operations.getMachine)
   machine(@Input(operations.getMachine) { params }: InputOf<typeof operations.getMachine>) {
     return this.messenger.ask(GetMachine, { machineId: params.id });
+  }
+
+  @Serves(operations.startMachine)
+  start(@Input(operations.startMachine) { params }: InputOf<typeof operations.startMachine>) {
+    return this.move(params.id, 'running');
+  }
+
+  @Serves(operations.thawMachine)
+  thaw(@Input(operations.thawMachine) { params }: InputOf<typeof operations.thawMachine>) {
+    return this.move(params.id, 'running');
+  }
+
+  @Serves(operations.freezeMachine)
+  freeze(@Input(operations.freezeMachine) { params }: InputOf<typeof operations.freezeMachine>) {
+    return this.move(params.id, 'frozen');
+  }
+
+  @Serves(operations.stopMachine)
+  stop(@Input(operations.stopMachine) { params }: InputOf<typeof operations.stopMachine>) {
+    return this.move(params.id, 'stopped');
   }
 
   /** Asked about first: a removal of any id would be noted for good. */
@@ -101,5 +123,11 @@ export class MachinesController {
   @Serves(operations.listRoutes)
   async routes(@Input(operations.listRoutes) { query }: InputOf<typeof operations.listRoutes>) {
     return { ...(await this.messenger.ask(ListRoutes, query)), nextCursor: null };
+  }
+
+  private async move(machineId: string, to: 'running' | 'frozen' | 'stopped'): Promise<Machine> {
+    await this.messenger.ask(GetMachine, { machineId });
+    await carryOut(this.messenger, MoveMachine, { machineId, to }, patience);
+    return this.messenger.ask(GetMachine, { machineId });
   }
 }
