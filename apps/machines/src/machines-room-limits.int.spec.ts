@@ -144,6 +144,8 @@ test('a frozen machine is stopped when another needs its room, and is started wh
   await expect(around.wake(1)).rejects.toMatchObject({ code: 'over-quota' });
   await around.order(RemoveMachine, { machineId: third.machineId });
   expect(await around.wake(1)).toMatchObject({ from: 'stopped', endpoint: { machine: first.machineId } });
+  await around.order(RemoveMachine, { machineId: first.machineId, keepRevision: true });
+  expect(await around.wake(1)).toMatchObject({ from: 'absent' });
 });
 
 test('a machine that expires is gone, and one that is needed has another in its place first', async () => {

@@ -15,10 +15,13 @@ export class RemoveMachineHandler {
   ) {}
 
   @HandleCommand(RemoveMachine)
-  async handle({ machineId }: PayloadOf<typeof RemoveMachine>): Promise<Outcome<typeof RemoveMachine>> {
+  async handle({
+    machineId,
+    keepRevision,
+  }: PayloadOf<typeof RemoveMachine>): Promise<Outcome<typeof RemoveMachine>> {
     await this.machines.transaction(async (tx) => {
       await this.machines.entomb(tx, machineId);
-      await this.machines.forgetFleetOf(tx, machineId);
+      if (!keepRevision) await this.machines.forgetFleetOf(tx, machineId);
     });
     this.runner.abandonStart(machineId);
     await this.runner.exclusively(machineId, async () =>

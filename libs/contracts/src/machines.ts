@@ -60,10 +60,16 @@ export const StartMachine = command(
 export const MachineRemoved = event('machines', 'MachineRemoved', z.object({ machineId: idSchema }));
 export const MachineRemoveFailed = event('machines', 'MachineRemoveFailed', failureSchema);
 /** Stops and removes one machine. One that never was counts as removed, and can never be started afterwards. */
-export const RemoveMachine = command('machines', 'RemoveMachine', z.object({ machineId: idSchema }), {
-  done: MachineRemoved,
-  failed: MachineRemoveFailed,
-});
+export const RemoveMachine = command(
+  'machines',
+  'RemoveMachine',
+  z.object({
+    machineId: idSchema,
+    /** Others can still be made of its revision; without it the removal of the first one undoes that the revision came here. */
+    keepRevision: z.boolean().optional(),
+  }),
+  { done: MachineRemoved, failed: MachineRemoveFailed },
+);
 
 export const MachinesDrained = event(
   'machines',

@@ -79,12 +79,13 @@ export const machineOperations = {
     path: '/v1/machines/:id',
     tag: 'machines',
     summary: 'Remove a machine',
-    description: 'Its function gets another one with the next call, or at once when `scale.min` asks for it.',
+    description:
+      'Calls in flight are waited for. Its function gets another one with the next call, or at once when `scale.min` asks for it.',
     params: byId,
     query: none,
     status: 200,
     answers: { [json]: machineSchema },
-    errors: ['bad-request', 'not-found', 'timed-out', 'unavailable'],
+    errors: ['bad-request', 'not-found', 'conflict', 'timed-out', 'unavailable'],
   }),
   startMachine: moveOf('start', 'Start a machine', 'Whatever tier it rests in, it runs after this.'),
   stopMachine: moveOf(

@@ -2,6 +2,7 @@ import { Controller, Headers, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
 import {
+  CestxError,
   GetCapacity,
   GetDriver,
   GetMachine,
@@ -65,11 +66,20 @@ export class MachinesController {
     return this.move(params.id, 'stopped');
   }
 
-  /** Asked about first: a removal of any id would be noted for good. */
+  /** Asked about first, because a removal of any id would be noted for good; and stopped first, for the calls in flight. */
   @Serves(operations.removeMachine)
   async remove(@Input(operations.removeMachine) { params }: InputOf<typeof operations.removeMachine>) {
-    const machine = await this.messenger.ask(GetMachine, { machineId: params.id });
-    await carryOut(this.messenger, RemoveMachine, { machineId: params.id }, patience);
+    const machineId = params.id;
+    let machine = await this.messenger.ask(GetMachine, { machineId });
+    if (machine.state === 'running' || machine.state === 'frozen') {
+      machine = await this.move(machineId, 'stopped');
+      if (machine.state === 'running')
+        throw new CestxError(
+          'conflict',
+          `The machine ${machineId} is in use; remove it when its calls are over.`,
+        );
+    }
+    await carryOut(this.messenger, RemoveMachine, { machineId, keepRevision: true }, patience);
     return { ...machine, state: 'removed' as const, address: null, since: new Date().toISOString() };
   }
 
