@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { createServer, request, Server, type IncomingMessage, type RequestListener } from 'node:http';
+import { connect, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -49,7 +49,7 @@ export class GatewayRoom {
   readonly key: string;
   readonly folder: string;
   private readonly room;
-  private readonly running: Server[] = [];
+  private readonly running: NetServer[] = [];
   private readonly opened = new Set<string>();
   private stopAnswering: (() => void)[] = [];
 
@@ -100,7 +100,7 @@ export class GatewayRoom {
     for (const entry of this.opened) await this.remove(entry);
     this.opened.clear();
     for (const server of this.running.splice(0)) {
-      server.closeAllConnections();
+      if (server instanceof Server) server.closeAllConnections();
       server.close();
     }
   }
@@ -115,7 +115,7 @@ export class GatewayRoom {
   }
 
   /** Listens somewhere, unknown to the gateway; resolves to its address. */
-  async listen(server: Server): Promise<string> {
+  async listen(server: NetServer): Promise<string> {
     this.running.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -16,7 +16,11 @@ export const gatewayConfig = z.object({
   CESTX_MAX_BODY: bytes(32 * 1024 ** 2),
   /** Milliseconds a call waits for a machine; a cold start takes as long as the program needs to listen. */
   CESTX_HOLD_MS: z.coerce.number().int().min(0).default(30_000),
-  CESTX_MAX_HELD_CALLS: z.coerce.number().int().min(0).default(1000),
+  /** Of all functions together; one function takes no more than are left free. */
+  CESTX_MAX_HELD_CALLS: z.coerce.number().int().min(0).default(2000),
+  /** Milliseconds in which the headers, and the whole, of a request have to be there. */
+  CESTX_HEADERS_TIMEOUT_MS: z.coerce.number().int().min(100).default(20_000),
+  CESTX_REQUEST_TIMEOUT_MS: z.coerce.number().int().min(100).default(300_000),
   CESTX_MAX_TUNNELS: z.coerce.number().int().min(0).default(1000),
   /** Calls without a trace of their own that begin one, per second. */
   CESTX_TRACES_PER_SECOND: z.coerce.number().min(0).default(10),

@@ -21,7 +21,7 @@ import { Feeds, KeyValues, Messenger, Objects } from '#messaging';
 
 import { CallEdge } from './calls/call-edge.ts';
 import { CallMetrics } from './calls/call-metrics.ts';
-import { createEdgeServer } from './calls/edge-server.ts';
+import { createEdgeServer, type Patience } from './calls/edge-server.ts';
 import { adminKey, keyChecker } from './control/admin-key.ts';
 import { DeploymentsController } from './control/deployments.controller.ts';
 import { FunctionsController } from './control/functions.controller.ts';
@@ -120,6 +120,7 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
       ],
       edge,
       this.logger,
+      { headersMs: config.CESTX_HEADERS_TIMEOUT_MS, requestMs: config.CESTX_REQUEST_TIMEOUT_MS },
     );
     await invoker.watch(house.keyValues, house.messenger);
     try {
@@ -148,12 +149,16 @@ export async function createControlApp(
   providers: Provider[],
   edge: CallEdge,
   logger: Logger,
+  patience: Patience,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
-    serverFactory: (handler: Parameters<typeof createEdgeServer>[1]) => createEdgeServer(edge, handler),
+    serverFactory: (handler: Parameters<typeof createEdgeServer>[1]) =>
+      createEdgeServer(edge, handler, patience),
     // Only the upload of a source has a body, and that is read as a stream with a limit of its own.
     bodyLimit: 64 * 1024,
     forceCloseConnections: 'idle',
+    // The edge answers what is no HTTP; Fastify's own handler would cut off the answers that are still on their way.
+    clientErrorHandler: () => undefined,
   });
   const app = await NestFactory.create<NestFastifyApplication>(ControlModule.with(providers), adapter, {
     logger: false,

@@ -51,6 +51,8 @@ const replayable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 const clientClosedRequest = 499;
 /** An event stream in which nothing comes for this long (ms) is closed. */
 const idleLimit = 10 * 60_000;
+/** How long (ms) a caller may take over the end of an answer that has come whole. */
+const takeFor = 60_000;
 type StopReason = CestxError | 'caller-gone' | 'lasted';
 
 /**
@@ -120,9 +122,7 @@ export class ForwardedCall implements Dispatcher.DispatchHandler, HeldCall {
 
   get reason(): CestxError | null {
     if (!this.connectError) return null;
-    return new CestxError('function-unreachable', 'No machine of the function takes a connection.', {
-      detail: this.connectError.message,
-    });
+    return unreachable('No machine of the function takes a connection.', this.connectError);
   }
 
   take(slot: Slot): void {
@@ -190,9 +190,14 @@ export class ForwardedCall implements Dispatcher.DispatchHandler, HeldCall {
     const seconds = (performance.now() - this.call.startedAt) / 1000;
     headers.push('traceparent', this.call.trace.traceparent, 'x-call-id', this.call.callId);
     headers.push('x-duration-seconds', seconds.toFixed(6));
+    try {
+      this.response.writeHead(status, statusText ?? '', headers);
+    } catch (error) {
+      // Characters that undici lets through and no header may have.
+      return this.stop(unreachable('The function answered with a header that is not valid HTTP.', error));
+    }
     this.status = status;
     this.expected = contentLength;
-    this.response.writeHead(status, statusText ?? '', headers);
     if (isEventStream(raw)) this.lift();
     // Without a known length the first bytes may be long in coming (server-sent events): the head must not wait for them.
     if (contentLength < 0) {
@@ -233,7 +238,14 @@ export class ForwardedCall implements Dispatcher.DispatchHandler, HeldCall {
     this.release();
     if (this.over) return;
     if (!this.response.writableEnded) this.response.end();
+    if (this.response.writableLength > 0) this.limitTaking();
     this.finish(this.status, null);
+  }
+
+  /** The machine is done, and what is left is for the caller to take; who does not read must not keep it for ever. */
+  private limitTaking(): void {
+    const timer = setTimeout(() => this.response.destroy(), takeFor).unref();
+    this.response.once('close', () => clearTimeout(timer));
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -247,12 +259,12 @@ export class ForwardedCall implements Dispatcher.DispatchHandler, HeldCall {
       this.connectError = error;
       if (this.slotUsed) this.slotUsed.avoidUntil = Date.now() + avoidFor;
       this.place();
-    } else if (this.sends < 3 && this.body !== 'stream' && replayable.has(this.request.method ?? ''))
-      this.place();
-    else {
-      const text = 'The function closed the connection before it answered.';
-      this.refuse(new CestxError('function-unreachable', text, { detail: error.message }));
-    }
+    } else if (this.sends < 3 && brokeOff(error) && this.isReplayable()) this.place();
+    else this.refuse(unreachable('The function closed the connection before it answered.', error));
+  }
+
+  private isReplayable(): boolean {
+    return this.body !== 'stream' && replayable.has(this.request.method ?? '');
   }
 
   private release(): void {
@@ -315,6 +327,17 @@ export class ForwardedCall implements Dispatcher.DispatchHandler, HeldCall {
 
 function timeoutError(ms: number): CestxError {
   return new CestxError('function-timeout', `The function did not answer within ${ms} ms.`);
+}
+
+/** The connection ended, as kept ones do; what came over it was not wrong. */
+function brokeOff(error: Error): boolean {
+  return 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(error.code));
+}
+
+function unreachable(text: string, cause: unknown): CestxError {
+  return new CestxError('function-unreachable', text, {
+    detail: cause instanceof Error ? cause.message : String(cause),
+  });
 }
 
 function isEventStream(raw: readonly (Buffer | string)[]): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { CestxError, defaultScale, type Endpoint } from '#contracts';
+import { CestxError, defaultScale, type Endpoint, type RouteEntry } from '#contracts';
 
 import { TraceBudget, traceCall } from './call-trace.ts';
 import { EndpointTable } from './endpoint-table.ts';
@@ -69,6 +69,16 @@ describe('held calls', () => {
     held.hold(target, call('first'), 'none');
     held.hold(target, call('second'), 'none');
     expect(log).toEqual(['second unavailable']);
+  });
+
+  it('of one function leave as many places as they take', () => {
+    const { table, held, target, call, log } = house({ maxHeld: 4 });
+    table.setRoute('default.b', { ...(target.route as RouteEntry), function: 'b', host: 'b.localhost' });
+    const other = table.byName('default', 'b') as Target;
+    for (const name of ['1', '2', '3']) held.hold(target, call(name), 'none');
+    expect(log).toEqual(['3 unavailable']);
+    held.hold(other, call('other'), 'none');
+    expect([log.length, held.current]).toEqual([1, 3]);
   });
 
   it('wait at a full function only while it may get more machines', () => {

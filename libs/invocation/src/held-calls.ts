@@ -8,7 +8,7 @@ import type { HeldCall, Target } from './target.ts';
 export interface HoldLimits {
   /** Milliseconds a call waits for a machine. */
   readonly holdFor: number;
-  /** Calls that may wait at a time, of all functions together. */
+  /** Calls that may wait at a time, of all functions together; those of one function take no more places than they leave free. */
   readonly maxHeld: number;
 }
 
@@ -38,7 +38,8 @@ export class HeldCalls {
     held.holdUntil ||= now + this.limits.holdFor;
     const hopeless = choice === 'full' && target.countReady() >= route.scale.max;
     if (hopeless || held.holdUntil <= now) return held.refuse(this.refusal(target, held, choice));
-    if (this.count >= this.limits.maxHeld) {
+    // Leaves as many places free as it takes itself, so that one function cannot use up those of all others.
+    if (target.held.size >= this.limits.maxHeld - this.count) {
       const code = choice === 'full' ? 'busy' : 'unavailable';
       return held.refuse(new CestxError(code, 'Too many calls wait for a machine already.'));
     }

@@ -11,6 +11,8 @@ import type { CallTrace } from './call-trace.ts';
 import { noteLasting } from './lasting-calls.ts';
 import type { HeldCall, Slot } from './target.ts';
 
+/** Bytes a caller may send before it knows whether the function switches. */
+const earlyLimit = 64 * 1024;
 /** Once one side has ended, the other is given this long (ms) to end too. */
 const endPatience = 2_000;
 /** A tunnel in which nothing moves for this long is closed. */
@@ -31,11 +33,13 @@ export class Tunnel implements Dispatcher.DispatchHandler, HeldCall {
   private readonly call: Call;
   private readonly request: IncomingMessage;
   private readonly socket: Duplex;
-  private readonly head: Buffer;
+  /** What the caller sent before the function agreed to switch. */
+  private early: Buffer[];
   private slot: Slot | null = null;
   private sent = false;
   private answered = false;
   private endLasting: (() => void) | undefined;
+  private answering: NodeJS.Timeout | undefined;
   private over = false;
 
   constructor(services: CallServices, call: Call, request: IncomingMessage, socket: Duplex, head: Buffer) {
@@ -44,15 +48,26 @@ export class Tunnel implements Dispatcher.DispatchHandler, HeldCall {
     this.trace = call.trace;
     this.request = request;
     this.socket = socket;
-    this.head = head;
+    this.early = head.length > 0 ? [head] : [];
   }
 
   start(): void {
     this.socket.once('close', () => {
       if (!this.slot) this.finish(clientClosedRequest, 'caller-gone');
     });
+    // Read all the while, because only who reads learns that the caller has left.
+    this.socket.on('data', this.keepEarly).once('end', this.leave);
     this.place();
   }
+
+  private readonly keepEarly = (chunk: Buffer): void => {
+    this.early.push(chunk);
+    if (Buffer.concat(this.early).length > earlyLimit) this.socket.pause();
+  };
+
+  private readonly leave = (): void => {
+    this.socket.destroy();
+  };
 
   private place(): void {
     const { held } = this.services;
@@ -106,7 +121,8 @@ export class Tunnel implements Dispatcher.DispatchHandler, HeldCall {
       side.once('end', () => setTimeout(close, endPatience).unref());
       if ('setTimeout' in side && typeof side.setTimeout === 'function') side.setTimeout(idleLimit, close);
     }
-    if (this.head.length > 0) upstream.write(this.head);
+    this.socket.off('data', this.keepEarly).off('end', this.leave);
+    for (const chunk of this.early.splice(0)) upstream.write(chunk);
     upstream.pipe(this.socket).pipe(upstream);
   }
 
@@ -117,7 +133,10 @@ export class Tunnel implements Dispatcher.DispatchHandler, HeldCall {
     _headers: unknown,
     text?: string,
   ): void {
-    if (status >= 200) this.writeHead(`${status} ${text ?? ''}`, ['Connection', 'close'], controller);
+    if (status < 200) return;
+    const limit = this.call.target.route?.timeout ?? 0;
+    this.answering = setTimeout(() => this.socket.destroy(), limit);
+    this.writeHead(`${status} ${text ?? ''}`, ['Connection', 'close'], controller);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -173,6 +192,7 @@ export class Tunnel implements Dispatcher.DispatchHandler, HeldCall {
   private finish(status: number, error: string | null): void {
     if (this.over) return;
     this.over = true;
+    clearTimeout(this.answering);
     this.endLasting?.();
     this.services.held.forget(this.call.target, this);
     if (this.slot) this.services.table.end(this.call.target, this.slot);

@@ -45,6 +45,7 @@ export class CallEdge {
     const found = this.find(request, asked);
     if (found instanceof CestxError) {
       refuse(response, found, callIdOf(request), undefined);
+      discardBody(request);
       return true;
     }
     const call = this.callTo(found.target, found.asked, request, startedAt, (error) =>
@@ -90,6 +91,8 @@ export class CallEdge {
     if (asked.kind === 'wrong') return new CestxError('bad-request', asked.reason);
     if (countHosts(request.rawHeaders) > 1)
       return new CestxError('bad-request', 'There is more than one Host header.');
+    if (request.httpVersionMinor === 0 && request.headers['transfer-encoding'] !== undefined)
+      return new CestxError('bad-request', 'HTTP/1.0 knows no Transfer-Encoding.');
     if (asked.kind === 'host') {
       const target = this.parts.invoker.table.byHost(asked.name);
       return target
@@ -132,7 +135,11 @@ export class CallEdge {
       trace,
       startedAt,
       refused,
-      ended: (status) => this.parts.metrics.record(name, status, (performance.now() - startedAt) / 1000),
+      ended: (status) => {
+        this.parts.metrics.record(name, status, (performance.now() - startedAt) / 1000);
+        // An answer may come before the body was sent; the rest is in the way of the next request.
+        discardBody(request);
+      },
     };
   }
 }
@@ -146,14 +153,14 @@ function refuse(
   const trace = readTraceparent(traceparent);
   const problem = callProblemOf(error, trace?.traceId);
   const body = JSON.stringify(problem);
-  response.writeHead(problem.status, {
+  // With the reason: Node would keep one that a function gave and that it refused to write.
+  response.writeHead(problem.status, problem.title, {
     ...problemHeaders(problem),
     'content-length': Buffer.byteLength(body),
     'x-call-id': callId,
     ...(traceparent ? { traceparent } : {}),
   });
   response.end(body);
-  discardBody(response.req);
 }
 
 /** Why a function has no machine is no fault of who calls it, and the lines of its log are none of his business. */

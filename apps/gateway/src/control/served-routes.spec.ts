@@ -35,6 +35,7 @@ beforeAll(async () => {
     ],
     edge,
     pino({ level: 'silent' }),
+    { headersMs: 1000, requestMs: 1000 },
   );
   app
     .getHttpAdapter()
