@@ -16,6 +16,7 @@ import { describeMachineVerbs, type Run } from './machine-verbs.ts';
 import { makeProject, starterStyles, starterTemplates, type NewOptions } from './new.command.ts';
 import { remove } from './remove.command.ts';
 import { openSession, type CommonOptions, type Session, type Surroundings } from './session.ts';
+import { describeTemplateVerbs } from './template-verbs.ts';
 import { trace } from './trace.command.ts';
 
 /** Runs one command line. Resolves with the exit code: 0 done, 1 refused or failed, 2 wrong usage. */
@@ -112,6 +113,11 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     common,
     run,
     readCount,
+  );
+  describeTemplateVerbs(
+    program.command('templates').description('recipes that turn source into functions, and your own'),
+    common,
+    run,
   );
   add('capacity', 'show what the host may give to machines, and what is given').action(
     (_options: CommonOptions, command: Command) => run(command, capacity),

@@ -128,7 +128,7 @@ export class DeploymentStore {
 
   async makeLive(tx: Transaction, run: SagaRun): Promise<void> {
     const { sourceDigest, settings } = run.input;
-    const { artifact, template } = run.results;
+    const { artifact, template, templateVersion = null } = run.results;
     if (!run.revision || !sourceDigest || !settings || !artifact || !template) {
       throw new CestxError('internal', `Deployment ${run.id} ended without its revision.`);
     }
@@ -144,6 +144,7 @@ export class DeploymentStore {
       runId: run.id,
       sourceDigest,
       template,
+      templateVersion,
       artifact,
       settings,
       state: 'live',

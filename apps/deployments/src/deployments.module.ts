@@ -7,6 +7,7 @@ import { CancelDeploymentHandler } from './cancel-deployment.handler.ts';
 import { ChangeScaleHandler } from './change-scale.handler.ts';
 import { DeployFunctionHandler } from './deploy-function.handler.ts';
 import { AddScale1764000000000 } from './add-scale.migration.ts';
+import { AddTemplateVersion1764200100000 } from './add-template-version.migration.ts';
 import { DeploymentStore } from './deployment.store.ts';
 import { deploymentsConfig } from './deployments.config.ts';
 import { Deployments1760000001000 } from './deployments.migration.ts';
@@ -35,5 +36,5 @@ export const deploymentsRoom = defineRoom({
   module: DeploymentsModule,
   config: deploymentsConfig,
   entities: [FunctionRow, RevisionRow, SagaRun],
-  migrations: [Deployments1760000001000, AddScale1764000000000],
+  migrations: [Deployments1760000001000, AddScale1764000000000, AddTemplateVersion1764200100000],
 });

@@ -57,6 +57,7 @@ export class DeploymentsQuery {
         revision: row.revision,
         sourceDigest: row.sourceDigest,
         template: row.template,
+        templateVersion: row.templateVersion,
         state: row.state,
         createdAt: row.createdAt.toISOString(),
       })),

@@ -62,6 +62,10 @@ export class RevisionRow {
   @Column({ type: 'text' })
   template!: string;
 
+  /** Of a template of one's own. */
+  @Column({ name: 'template_version', type: 'integer', nullable: true })
+  templateVersion!: number | null;
+
   @Column({ type: 'jsonb' })
   artifact!: Artifact;
 

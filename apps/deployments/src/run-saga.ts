@@ -8,6 +8,7 @@ import {
   CestxError,
   RegisterRoute,
   type PayloadOf,
+  type Settings,
 } from '#contracts';
 import type { CommandEnd } from '#messaging';
 import { traceHeaders, withRoom, type Transaction } from '#storage';
@@ -177,14 +178,26 @@ function sagaOf(run: SagaRun): Saga {
 /** What later steps and the record need of a step's answer. */
 function keepResult(run: SagaRun, row: FunctionRow, command: string, payload: unknown): void {
   if (command === BuildSource.name) {
-    const { template, artifact } = payload as PayloadOf<typeof BuildSource.done>;
-    run.results = { ...run.results, template, artifact };
+    const built = payload as PayloadOf<typeof BuildSource.done>;
+    const { template, templateVersion, artifact, health } = built;
+    run.results = { ...run.results, template, artifact, ...(templateVersion ? { templateVersion } : {}) };
+    const { settings } = run.input;
+    if (health && settings)
+      run.input = { ...run.input, settings: { ...settings, health: withDefaults(settings.health, health) } };
   }
   if (command === RegisterRoute.name) {
     const { host } = payload as PayloadOf<typeof RegisterRoute.done>;
     run.results = { ...run.results, host };
     row.host = host;
   }
+}
+
+/** What a template says counts where the function says nothing; of two times to start the longer one. */
+function withDefaults(
+  health: Settings['health'],
+  { path, startup = 0 }: { path?: string | undefined; startup?: number | undefined },
+): Settings['health'] {
+  return { ...(path === undefined ? {} : { path }), ...health, startup: Math.max(health.startup, startup) };
 }
 
 /** A span for the whole step, from its start to its end, however many processes it went through. */

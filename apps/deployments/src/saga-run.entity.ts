@@ -24,6 +24,7 @@ export interface RunInput {
 /** What steps have brought so far. */
 export interface RunResults {
   template?: string;
+  templateVersion?: number;
   artifact?: Artifact;
   host?: string;
 }

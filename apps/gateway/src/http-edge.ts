@@ -33,6 +33,7 @@ import { OpenAnswers } from './control/open-answers.ts';
 import { ProblemFilter } from './control/problem.filter.ts';
 import { RequestTraceInterceptor } from './control/request-trace.interceptor.ts';
 import { RunningController } from './control/running.controller.ts';
+import { TemplatesController } from './control/templates.controller.ts';
 import { TracesController } from './control/traces.controller.ts';
 import type { GatewayConfig } from './gateway.config.ts';
 
@@ -49,6 +50,7 @@ class ControlModule {
         DeploymentsController,
         LogsController,
         MachinesController,
+        TemplatesController,
         TracesController,
         RunningController,
       ],

@@ -1,7 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import type { Logger } from 'pino';
 
-import { chooseTemplate, isRegistryTrouble, type SourceTree } from '#builds';
+import { isRegistryTrouble } from '#builds';
 import { LOGGER } from '#boot';
 import {
   BuildSource,
@@ -12,10 +12,8 @@ import {
   type PayloadOf,
 } from '#contracts';
 import { inSpan } from '#storage';
-import { Feeds, HandleCommand, Messenger, Objects, type MessageContext, type Outcome } from '#messaging';
+import { Feeds, HandleCommand, Messenger, type MessageContext, type Outcome } from '#messaging';
 
-import { digestOf } from './archive/pack-source.ts';
-import { readArchive } from './archive/read-archive.ts';
 import { BuildLog } from './build-log.ts';
 import { BuildQueue } from './build-queue.ts';
 import type { BuildRow } from './build.entity.ts';
@@ -24,7 +22,9 @@ import { Builders } from './builders/builders.ts';
 import { ImageRegistry } from './builders/image-registry.ts';
 import type { Builder, BuildRequest, PreparedBuild } from './builders/builder.ts';
 import { contentKey } from './content-key.ts';
-import { sourceName } from './object-names.ts';
+import { SourceReader } from './source-reader.ts';
+import { TemplateResolver } from './template-resolver.ts';
+import { TemplateStore } from './template.store.ts';
 
 type Command = PayloadOf<typeof BuildSource>;
 interface Built {
@@ -51,7 +51,9 @@ export class BuildSourceHandler {
     private readonly images: ImageRegistry,
     private readonly queue: BuildQueue,
     private readonly messenger: Messenger,
-    private readonly objects: Objects,
+    private readonly sources: SourceReader,
+    private readonly resolver: TemplateResolver,
+    private readonly templates: TemplateStore,
     private readonly feeds: Feeds,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -70,8 +72,14 @@ export class BuildSourceHandler {
     const built = await this.queue
       .run(queued, context.signal, (signal) => this.#build(command, driver, log, signal))
       .finally(() => this.#flush(command.buildId, log));
+    const own = await this.templates.usedBy(command.buildId);
     return {
-      done: { buildId: command.buildId, template: built.template, artifact: built.artifact },
+      done: {
+        buildId: command.buildId,
+        template: built.template,
+        artifact: built.artifact,
+        ...(own ? { templateVersion: own.version, health: own.definition.health } : {}),
+      },
       write: (tx) => this.builds.confirm(tx, command.buildId),
     };
   }
@@ -99,11 +107,12 @@ export class BuildSourceHandler {
   }
 
   async #make(command: Command, builder: Builder, log: BuildLog, signal: AbortSignal): Promise<Built> {
-    const source = await inSpan('build read source', {}, () => this.#readSource(command.sourceDigest));
-    const { template, reason } = chooseTemplate(source, command.build);
+    const handedIn = await inSpan('build read source', {}, () => this.sources.read(command.sourceDigest));
+    const resolved = await this.resolver.resolve(command, handedIn);
+    const { name: template, reason, base, source, settings, dockerfile } = resolved;
     log.write(`Template ${template}: ${reason}.`);
     // Not looked for among earlier builds: what a name stands for in its registry may have changed.
-    if (template === 'image') {
+    if (base === 'image') {
       return { template, artifact: await this.#pull(command, builder, log, signal), content: null };
     }
     const request: BuildRequest = {
@@ -111,8 +120,9 @@ export class BuildSourceHandler {
       project: command.project,
       functionName: command.function,
       sourceDigest: command.sourceDigest,
-      template,
-      settings: command.build,
+      template: base,
+      ...(dockerfile === undefined ? {} : { dockerfile }),
+      settings,
       source,
       log: log.write,
       signal,
@@ -185,14 +195,6 @@ export class BuildSourceHandler {
     await this.builds.fail(buildId, log.text);
     const lastLines = error.lastLines ?? log.tail(lastLineCount);
     return new CestxError(error.code, error.message, { lastLines, cause: error });
-  }
-
-  async #readSource(digest: string): Promise<SourceTree> {
-    const archive = await this.objects.get(sourceName(digest));
-    if (!archive) throw new CestxError('not-found', 'The source is not there any more; send it again.');
-    const tree = await readArchive(archive);
-    if (digestOf(tree) === digest) return tree;
-    throw new CestxError('internal', 'The stored source is not what its name says.');
   }
 }
 

@@ -4,10 +4,11 @@ import { Database, type Transaction } from '#storage';
 
 import { SourceRow, UploadRow } from './source.entity.ts';
 
-/** Builds that failed before $1 need their source no more; a discarded one never does. */
-const isNeeded = (digest: string) => `EXISTS (
+/** Builds that failed before $1 need their source no more; a discarded one never does. A template is needed while it is used. */
+const isNeeded = (digest: string) => `(EXISTS (
   SELECT 1 FROM build WHERE build.source_digest = ${digest}
-  AND (build.state IN ('waiting', 'building', 'built') OR build.state = 'failed' AND build.changed_at >= $1))`;
+  AND (build.state IN ('waiting', 'building', 'built') OR build.state = 'failed' AND build.changed_at >= $1))
+  OR EXISTS (SELECT 1 FROM template WHERE template.source_digest = ${digest} AND template.state IN ('checking', 'ready')))`;
 
 @Injectable()
 export class SourceStore {

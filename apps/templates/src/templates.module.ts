@@ -5,6 +5,7 @@ import { registryFrom } from '#contracts';
 
 import { AcceptSourceQuery } from './accept-source.query.ts';
 import { AddBuildContent1764100000000 } from './add-build-content.migration.ts';
+import { AcceptTemplateQuery } from './accept-template.query.ts';
 import { AddSourceAcceptedAt1764000000000 } from './add-source-accepted-at.migration.ts';
 import { BuildQueue } from './build-queue.ts';
 import { BuildSourceHandler } from './build-source.handler.ts';
@@ -14,13 +15,21 @@ import { Builders } from './builders/builders.ts';
 import { connectToEngine, DockerBuilder } from './builders/docker.builder.ts';
 import { ImageRegistry } from './builders/image-registry.ts';
 import { ProcessBuilder } from './builders/process.builder.ts';
+import { CheckTemplateHandler } from './check-template.handler.ts';
 import { CollectSourcesLoop } from './collect-sources.loop.ts';
 import { CreateBuild1763700000000 } from './create-build.migration.ts';
+import { CreateTemplate1764200000000 } from './create-template.migration.ts';
+import { DeleteTemplateHandler } from './delete-template.handler.ts';
 import { DiscardBuildHandler } from './discard-build.handler.ts';
 import { RemoveLeftoversLoop } from './remove-leftovers.loop.ts';
+import { SourceReader } from './source-reader.ts';
 import { SourceRow, UploadRow } from './source.entity.ts';
 import { SourceStore } from './source.store.ts';
+import { TemplateResolver } from './template-resolver.ts';
+import { TemplateRow } from './template.entity.ts';
+import { TemplateStore } from './template.store.ts';
 import { templatesConfig, type TemplatesConfig } from './templates.config.ts';
+import { TemplatesQuery } from './templates.query.ts';
 
 function makeBuilders(config: TemplatesConfig): Builders {
   const limits = { memory: config.CESTX_BUILD_MEMORY, cpu: config.CESTX_BUILD_CPU };
@@ -49,10 +58,21 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
 }
 
 @Module({
-  controllers: [AcceptSourceQuery, BuildSourceHandler, DiscardBuildHandler],
+  controllers: [
+    AcceptSourceQuery,
+    AcceptTemplateQuery,
+    BuildSourceHandler,
+    CheckTemplateHandler,
+    DeleteTemplateHandler,
+    DiscardBuildHandler,
+    TemplatesQuery,
+  ],
   providers: [
     BuildStore,
+    SourceReader,
     SourceStore,
+    TemplateResolver,
+    TemplateStore,
     RemoveLeftoversLoop,
     CollectSourcesLoop,
     { provide: Builders, useFactory: makeBuilders, inject: [ROOM_CONFIG] },
@@ -66,6 +86,11 @@ export const templatesRoom = defineRoom({
   name: 'templates',
   module: TemplatesModule,
   config: templatesConfig,
-  entities: [BuildRow, SourceRow, UploadRow],
-  migrations: [CreateBuild1763700000000, AddSourceAcceptedAt1764000000000, AddBuildContent1764100000000],
+  entities: [BuildRow, SourceRow, TemplateRow, UploadRow],
+  migrations: [
+    CreateBuild1763700000000,
+    AddSourceAcceptedAt1764000000000,
+    AddBuildContent1764100000000,
+    CreateTemplate1764200000000,
+  ],
 });

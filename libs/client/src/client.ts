@@ -15,6 +15,7 @@ import type {
   RevisionDescription,
   Route,
   Trace,
+  Template,
 } from './generated.ts';
 import { ProblemError, problemFrom } from './problem-error.ts';
 import { readEvents, readLines } from './read-stream.ts';
@@ -65,6 +66,12 @@ export interface Client {
   /** `source` is a tar.gz or zip; the manifest is function.yaml's text, else it is read from the source. */
   deployFunction(upload: { source: Uint8Array | Blob; manifest?: string | undefined }): Promise<Accepted>;
   removeFunction(name: string): Promise<Accepted>;
+  listTemplates(): Promise<List<Template>>;
+  getTemplate(name: string): Promise<Template>;
+  /** `source` is a folder with template.yaml, Dockerfile and sample/, packed; its check is under way when this resolves. */
+  createTemplate(upload: { source: Uint8Array | Blob }): Promise<Template>;
+  updateTemplate(name: string, upload: { source: Uint8Array | Blob }): Promise<Template>;
+  deleteTemplate(name: string): Promise<Template>;
   /** Changes what is given of how a live function scales and rests; durations as in a manifest, `30s`. */
   changeScale(name: string, change: Parameters<typeof api.changeScale>[1]): Promise<Accepted>;
   getDeployment(id: string): Promise<Deployment>;
@@ -185,11 +192,16 @@ export function createClient(options: ClientOptions): Client {
     getDriver: () => read(api.getDriver()),
 
     deployFunction({ source, manifest }) {
-      const body = new FormData();
+      const body = formOf(source);
       if (manifest !== undefined) body.set('manifest', manifest);
-      body.set('source', source instanceof Blob ? source : new Blob([new Uint8Array(source)]), 'source');
       return read(api.deployFunction(inProject), { body });
     },
+
+    listTemplates: () => read(api.listTemplates(inProject)),
+    getTemplate: (name) => read(api.getTemplate(name, inProject)),
+    createTemplate: ({ source }) => read(api.createTemplate(inProject), { body: formOf(source) }),
+    updateTemplate: (name, { source }) => read(api.updateTemplate(name, inProject), { body: formOf(source) }),
+    deleteTemplate: (name) => read(api.deleteTemplate(name, inProject)),
 
     async *followDeployment(id, { signal } = {}) {
       let last: Deployment | undefined;
@@ -259,4 +271,10 @@ export function createClient(options: ClientOptions): Client {
       return (await answer.json()) as PlatformHealth;
     },
   };
+}
+
+function formOf(source: Uint8Array | Blob): FormData {
+  const form = new FormData();
+  form.set('source', source instanceof Blob ? source : new Blob([new Uint8Array(source)]), 'source');
+  return form;
 }

@@ -45,6 +45,7 @@ export type DeploymentError = {
   code:
     | 'bad-request'
     | 'invalid-manifest'
+    | 'invalid-template'
     | 'invalid-archive'
     | 'unauthenticated'
     | 'not-found'
@@ -157,6 +158,7 @@ export type RevisionDescription = {
   revision: string;
   sourceDigest: string;
   template: string;
+  templateVersion: number | null;
   state: 'live' | 'retired';
   createdAt: string;
 };
@@ -198,6 +200,55 @@ export type Step = {
   ms: number | null;
   error: DeploymentError | null;
 };
+
+export type Template = {
+  name: string;
+  description: string;
+  args: Record<string, string | null>;
+  detect: string[];
+  health: { path?: string | undefined; startup?: number | undefined };
+  project: string;
+  builtIn: boolean;
+  version: number | null;
+  check: {
+    version: number;
+    state: 'checking' | 'ready' | 'refused';
+    error: {
+      code:
+        | 'bad-request'
+        | 'invalid-manifest'
+        | 'invalid-template'
+        | 'invalid-archive'
+        | 'unauthenticated'
+        | 'not-found'
+        | 'conflict'
+        | 'too-large'
+        | 'busy'
+        | 'build-failed'
+        | 'start-failed'
+        | 'no-capacity'
+        | 'over-quota'
+        | 'wait-timeout'
+        | 'disk-full'
+        | 'expired'
+        | 'cancelled'
+        | 'undone'
+        | 'timed-out'
+        | 'invalid-message'
+        | 'no-driver'
+        | 'function-unreachable'
+        | 'function-timeout'
+        | 'unavailable'
+        | 'internal';
+      message: string;
+      lastLines?: string[] | undefined;
+    } | null;
+    at: string;
+  } | null;
+  usedBy: string[];
+};
+
+export type TemplateList = { items: Template[]; nextCursor: string | null };
 
 export type Trace = { traceId: string; spans: Span[] };
 
@@ -372,6 +423,36 @@ export const api = {
     method: 'GET',
     path: '/v1/driver',
     query: {},
+  }),
+  /** List templates: those of the project, and those that are always there. */
+  listTemplates: (query: { project?: string | undefined } = {}): ApiCall<TemplateList> => ({
+    method: 'GET',
+    path: '/v1/templates',
+    query,
+  }),
+  /** Create a template. */
+  createTemplate: (query: { project?: string | undefined } = {}): ApiCall<Template> => ({
+    method: 'POST',
+    path: '/v1/templates',
+    query,
+  }),
+  /** Describe a template. */
+  getTemplate: (name: string, query: { project?: string | undefined } = {}): ApiCall<Template> => ({
+    method: 'GET',
+    path: `/v1/templates/${encodeURIComponent(name)}`,
+    query,
+  }),
+  /** Make the next version of a template; what was built stays as it is. */
+  updateTemplate: (name: string, query: { project?: string | undefined } = {}): ApiCall<Template> => ({
+    method: 'PUT',
+    path: `/v1/templates/${encodeURIComponent(name)}`,
+    query,
+  }),
+  /** Delete a template that no function uses. */
+  deleteTemplate: (name: string, query: { project?: string | undefined } = {}): ApiCall<Template> => ({
+    method: 'DELETE',
+    path: `/v1/templates/${encodeURIComponent(name)}`,
+    query,
   }),
   /** List routes. */
   listRoutes: (query: { project?: string | undefined } = {}): ApiCall<RouteList> => ({

@@ -13,6 +13,7 @@ export type {
   RoomHealth,
   Route,
   Span,
+  Template,
   Trace,
 } from './generated.ts';
 export { ProblemError } from './problem-error.ts';

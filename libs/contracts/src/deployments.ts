@@ -104,6 +104,8 @@ export const revisionRecordSchema = z.object({
   revision: revisionSchema,
   sourceDigest: digestSchema,
   template: z.string(),
+  /** Of a template of one's own. */
+  templateVersion: z.number().int().nullable(),
   state: z.enum(['live', 'retired']),
   createdAt: timeSchema,
 });

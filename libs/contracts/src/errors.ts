@@ -12,6 +12,11 @@ export const errorCodes = {
     grpc: 'INVALID_ARGUMENT',
     help: 'Correct the named key of function.yaml.',
   },
+  'invalid-template': {
+    http: 400,
+    grpc: 'INVALID_ARGUMENT',
+    help: 'Correct what the message names in the folder of the template.',
+  },
   'invalid-archive': {
     http: 400,
     grpc: 'INVALID_ARGUMENT',

@@ -147,14 +147,32 @@ export {
   type Traffic,
 } from './routes.ts';
 export {
+  argumentsFor,
+  builtInTemplates,
+  parseTemplate,
+  templateDefinitionSchema,
+  type TemplateDefinition,
+} from './template-definition.ts';
+export {
   AcceptSource,
+  AcceptTemplate,
   BuildDiscardFailed,
   BuildDiscarded,
   BuildSource,
+  CheckTemplate,
+  DeleteTemplate,
   DiscardBuild,
+  GetTemplate,
+  ListTemplates,
   SourceBuildFailed,
   SourceBuilt,
+  TemplateCheckFailed,
+  TemplateChecked,
+  TemplateDeleteFailed,
+  TemplateDeleted,
   artifactSchema,
+  templateSchema,
   type Artifact,
+  type Template,
 } from './templates.ts';
 export { spanBatchSchema, spanSchema, type Span } from './traces.ts';

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { failureSchema } from './errors.ts';
 import { buildSettingsSchema } from './manifest.ts';
 import { command, event, query } from './message.ts';
-import { digestSchema, idSchema, labelSchema } from './names.ts';
+import { digestSchema, idSchema, labelSchema, timeSchema } from './names.ts';
+import { templateDefinitionSchema } from './template-definition.ts';
 
 /** What a builder makes and a driver starts. */
 export const artifactSchema = z.discriminatedUnion('kind', [
@@ -22,7 +23,15 @@ export type Artifact = z.output<typeof artifactSchema>;
 export const SourceBuilt = event(
   'templates',
   'SourceBuilt',
-  z.object({ buildId: idSchema, template: labelSchema, artifact: artifactSchema }),
+  z.object({
+    buildId: idSchema,
+    template: labelSchema,
+    /** Of a template of one's own; the others have the version of the platform. */
+    templateVersion: z.number().int().optional(),
+    artifact: artifactSchema,
+    /** What the template says for functions that say nothing of their health; milliseconds. */
+    health: templateDefinitionSchema.shape.health.optional(),
+  }),
 );
 export const SourceBuildFailed = event('templates', 'SourceBuildFailed', failureSchema);
 /** Builds a source. Ends when the artefact exists and was verified. Lines go to the log feed as `build-<buildId>`. */
@@ -54,4 +63,75 @@ export const AcceptSource = query(
   'AcceptSource',
   z.object({ uploadId: idSchema }),
   z.object({ digest: digestSchema, files: z.number(), bytes: z.number(), manifest: z.string().optional() }),
+);
+
+/** A template of one's own, or one that is always there (`builtIn`, the same in every project). */
+export const templateSchema = templateDefinitionSchema.extend({
+  project: labelSchema,
+  builtIn: z.boolean(),
+  /** The version that builds use; null while none has passed its check, and for built-in ones. */
+  version: z.number().int().nullable(),
+  /** The newest version, which may still be checked or was refused. */
+  check: z
+    .object({
+      version: z.number().int(),
+      state: z.enum(['checking', 'ready', 'refused']),
+      error: failureSchema.nullable(),
+      at: timeSchema,
+    })
+    .nullable(),
+  /** Functions with a revision, or a build under way, made from it. */
+  usedBy: z.array(labelSchema),
+});
+export type Template = z.output<typeof templateSchema>;
+
+/**
+ * Takes a source with a `template.yaml`, a `Dockerfile` and a `sample/` as the next version of a template, and has it checked
+ * by a build of the sample. Idempotent by `versionId`.
+ */
+export const AcceptTemplate = query(
+  'templates',
+  'AcceptTemplate',
+  z.object({
+    versionId: idSchema,
+    project: labelSchema,
+    sourceDigest: digestSchema,
+    /** Whether there has to be one already; its name then. */
+    update: labelSchema.nullable(),
+  }),
+  templateSchema,
+);
+export const TemplateChecked = event('templates', 'TemplateChecked', z.object({ versionId: idSchema }));
+export const TemplateCheckFailed = event('templates', 'TemplateCheckFailed', failureSchema);
+/** Builds the sample of a version; builds use the version from then on. One whose sample cannot be built is refused. */
+export const CheckTemplate = command('templates', 'CheckTemplate', z.object({ versionId: idSchema }), {
+  done: TemplateChecked,
+  failed: TemplateCheckFailed,
+});
+
+export const TemplateDeleted = event(
+  'templates',
+  'TemplateDeleted',
+  z.object({ project: labelSchema, name: labelSchema }),
+);
+export const TemplateDeleteFailed = event('templates', 'TemplateDeleteFailed', failureSchema);
+/** Forgets a template and all its versions; refused while a function uses it. One that is not there is deleted, too. */
+export const DeleteTemplate = command(
+  'templates',
+  'DeleteTemplate',
+  z.object({ project: labelSchema, name: labelSchema }),
+  { done: TemplateDeleted, failed: TemplateDeleteFailed },
+);
+
+export const GetTemplate = query(
+  'templates',
+  'GetTemplate',
+  z.object({ project: labelSchema, name: labelSchema }),
+  templateSchema,
+);
+export const ListTemplates = query(
+  'templates',
+  'ListTemplates',
+  z.object({ project: labelSchema }),
+  z.object({ items: z.array(templateSchema) }),
 );

@@ -16,6 +16,7 @@ import {
   routeSchema,
   spanSchema,
   stepSchema,
+  templateSchema,
 } from '#contracts';
 
 export const acceptedSchema = z.object({
@@ -63,5 +64,7 @@ export const namedSchemas = {
   RouteList: listOf(routeSchema),
   Span: spanSchema,
   Step: stepSchema,
+  Template: templateSchema,
+  TemplateList: listOf(templateSchema),
   Trace: traceSchema,
 } as const;

@@ -12,6 +12,7 @@ import { LogsController } from './logs.controller.ts';
 import { MachinesController } from './machines.controller.ts';
 import { RunningController } from './running.controller.ts';
 import { OPERATION } from './serves.decorator.ts';
+import { TemplatesController } from './templates.controller.ts';
 import { TracesController } from './traces.controller.ts';
 
 const controllers = [
@@ -19,6 +20,7 @@ const controllers = [
   FunctionsController,
   LogsController,
   MachinesController,
+  TemplatesController,
   RunningController,
   TracesController,
 ];

@@ -17,6 +17,7 @@ import {
   sinceSchema,
 } from './operation-inputs.ts';
 import { operation } from './operation.ts';
+import { templateOperations } from './template-operations.ts';
 
 /** The one table of control calls. */
 export const operations = {
@@ -156,6 +157,7 @@ export const operations = {
     errors: ['bad-request', 'not-found', 'unavailable'],
   }),
   ...machineOperations,
+  ...templateOperations,
   listRoutes: operation({
     method: 'GET',
     path: '/v1/routes',

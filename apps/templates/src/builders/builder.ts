@@ -7,6 +7,8 @@ export interface BuildRequest {
   readonly functionName: string;
   readonly sourceDigest: string;
   readonly template: TemplateName;
+  /** Where the Dockerfile lies, for the template of that name; `Dockerfile` when left out. */
+  readonly dockerfile?: string;
   readonly settings: BuildSettings;
   readonly source: SourceTree;
   /** Takes the build's output line by line. */

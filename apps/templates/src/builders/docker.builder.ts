@@ -113,7 +113,7 @@ export class DockerBuilder implements Builder {
           '"handler" in function.yaml is for the templates of languages; a Dockerfile says itself what it starts.',
         );
       }
-      return { tree: request.source, dockerfile: 'Dockerfile', args, baseIds: [] };
+      return { tree: request.source, dockerfile: request.dockerfile ?? 'Dockerfile', args, baseIds: [] };
     }
     const { source, functionName, project } = request;
     const plan = planBuild(language, { source, functionName, handler, args });
