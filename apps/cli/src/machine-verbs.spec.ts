@@ -55,14 +55,24 @@ const sample = (second: number, cpu: number | null) => ({
 });
 
 test('machines are listed in columns, or as the gateway says in JSON', async () => {
-  answer = (_request, response) => response.end(JSON.stringify({ items: [machine], nextCursor: null }));
+  const pages = [
+    { items: [machine], nextCursor: 'm1' },
+    {
+      items: [{ ...machine, id: 'm2', state: 'stopped', address: null, reason: 'No calls.' }],
+      nextCursor: null,
+    },
+  ];
+  answer = (request, response) =>
+    response.end(JSON.stringify(pages[request.url?.includes('cursor') ? 1 : 0]));
   const { stdout } = await run('machines', 'list', '--function', 'echo');
   expect(stdout.trimEnd().split('\n')).toEqual([
     'MACHINE  FUNCTION  REVISION  STATE    SINCE                 ADDRESS        REASON',
     'm1       echo      echo-v1   running  2026-01-02T03:04:05Z  10.0.0.2:8080  -',
+    'm2       echo      echo-v1   stopped  2026-01-02T03:04:05Z  -              No calls.',
   ]);
-  expect(asked).toEqual(['GET /v1/machines?function=echo']);
-  expect(JSON.parse((await run('machines', 'list', '--json')).stdout)).toEqual({ items: [machine] });
+  expect(asked).toEqual(['GET /v1/machines?function=echo', 'GET /v1/machines?function=echo&cursor=m1']);
+  const inJson = JSON.parse((await run('machines', 'list', '--json')).stdout) as { items: object[] };
+  expect(inJson).toEqual({ items: pages.flatMap<object>(({ items }) => items) });
 });
 
 test('waiting says where the machine is, and fails with the reason when it is not in time', async () => {

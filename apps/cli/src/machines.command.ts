@@ -4,7 +4,16 @@ import type { Session } from './session.ts';
 
 /** Every machine there is, or those of one function. */
 export async function listMachines(session: Session, options: { function?: string }): Promise<number> {
-  const { items } = await session.client.listMachines(options);
+  const items: Machine[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof session.client.listMachines>> = await session.client.listMachines({
+      ...options,
+      ...(cursor === null ? {} : { cursor }),
+    });
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== null);
   if (session.json) session.printJson({ items });
   else if (items.length === 0)
     session.print('There is no machine. A function gets one when it is deployed, and when it is called.');

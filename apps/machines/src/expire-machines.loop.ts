@@ -13,6 +13,7 @@ import { FunctionWaker } from './function-waker.ts';
 import { MachineAges } from './machine-ages.ts';
 import { MachineBook } from './machine-book.ts';
 import { MachineRest } from './machine-rest.ts';
+import { MachineRunner } from './machine-runner.ts';
 import type { MachineRow } from './machine.entity.ts';
 import { planExpiry } from './plan-expiry.ts';
 import { RouteTable } from './route-table.ts';
@@ -35,6 +36,7 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
     private readonly activity: ActivityBook,
     private readonly waker: FunctionWaker,
     private readonly rest: MachineRest,
+    private readonly runner: MachineRunner,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -47,11 +49,12 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
     await Promise.all(this.#ending.values());
   }
 
+  /** Whatever somebody is at is looked at the next time: it may be on its way up, or to rest. */
   #look(): void {
     for (const row of this.book.all()) {
-      const plan = this.#plan(row);
-      if (plan === 'keep' || row.state === 'creating' || this.book.isLeaving(row.id)) continue;
-      if (this.#ending.has(row.id)) continue;
+      if (this.#ending.has(row.id) || this.runner.isBusy(row.id) || this.book.isLeaving(row.id)) continue;
+      const plan = row.state === 'creating' ? 'keep' : this.#plan(row);
+      if (plan === 'keep') continue;
       const ending = this.#end(row, plan)
         .catch((error: unknown) =>
           this.logger.warn({ err: error, machine: row.id }, 'a machine that expired could not be ended yet'),
@@ -66,18 +69,28 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
     if (!scale || scale.expiresAfter === undefined) return 'keep';
     const { expiresAfter, min, freezeAfter } = scale;
     const isCalled = performance.now() - this.activity.lastActive(row) < freezeAfter;
-    const { up } = this.waker.upOrComing(row);
+    const expired = new Set(this.#expired(row).map(({ id }) => id));
     return planExpiry({
       running: row.state === 'running',
       age: this.ages.ageOf(row),
       expiresAfter,
       needed: this.routes.isReferenced(row) ? Math.max(min, isCalled ? 1 : 0) : 0,
-      others: up.filter((other) => this.ages.ageOf(other) < expiresAfter).length,
+      others: this.waker.upOrComing(row).up.filter(({ id }) => !expired.has(id)).length,
     });
   }
 
+  /** Of its revision, those that are as old as they may get. */
+  #expired(row: MachineRow): MachineRow[] {
+    const expiresAfter = this.routes.scaleOf(row)?.expiresAfter ?? Infinity;
+    return this.book.ofRevision(row).filter((one) => this.ages.ageOf(one) >= expiresAfter);
+  }
+
   async #end(row: MachineRow, plan: 'replace' | 'end'): Promise<void> {
-    if (plan === 'replace') await this.waker.wakeAnother(row);
+    if (plan === 'replace') {
+      // One that rests and has expired, too, would be woken in its place.
+      if (this.#expired(row).some(({ state }) => state !== 'running')) return;
+      await this.waker.wakeAnother(row);
+    }
     const patience = this.routes.timeoutOf(row) ?? callTimeoutMs;
     // Called again in the meantime, or for longer than that: the next look tries once more.
     if ((await this.rest.rest(row.id, 'stopped', 'It expired.', patience)) === 'in-use') return;

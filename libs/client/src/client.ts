@@ -81,7 +81,7 @@ export interface Client {
   followDeployment(id: string, options?: { signal?: AbortSignal }): AsyncIterable<Deployment>;
   logs(name: string, query?: LogsQuery): AsyncIterable<LogLine>;
   getTrace(traceId: string): Promise<Trace>;
-  listMachines(filter?: { function?: string }): Promise<List<Machine>>;
+  listMachines(filter?: { function?: string; limit?: number; cursor?: string }): Promise<List<Machine>>;
   getMachine(id: string): Promise<Machine>;
   /** Another tier, now; resolves once it is there. A call brings one that rests back at any time. */
   moveMachine(id: string, verb: 'start' | 'stop' | 'freeze' | 'thaw'): Promise<Machine>;

@@ -349,7 +349,12 @@ export const api = {
   }),
   /** List machines. */
   listMachines: (
-    query: { project?: string | undefined; function?: string | undefined } = {},
+    query: {
+      project?: string | undefined;
+      limit?: number | undefined;
+      cursor?: string | undefined;
+      function?: string | undefined;
+    } = {},
   ): ApiCall<MachineList> => ({
     method: 'GET',
     path: '/v1/machines',

@@ -213,8 +213,14 @@ export const GetCapacity = query('machines', 'GetCapacity', z.object({}), capaci
 export const ListMachines = query(
   'machines',
   'ListMachines',
-  z.object({ project: labelSchema.optional(), function: labelSchema.optional() }),
-  z.object({ items: z.array(machineSchema) }),
+  z.object({
+    project: labelSchema.optional(),
+    function: labelSchema.optional(),
+    /** All when left out. */
+    limit: z.number().int().min(1).optional(),
+    cursor: z.string().optional(),
+  }),
+  z.object({ items: z.array(machineSchema), nextCursor: z.string().nullable() }),
 );
 /** Which driver this house uses, why, and what it warns of. */
 export const driverChoiceSchema = z.object({

@@ -16,7 +16,7 @@ import {
   json,
   ndjson,
   none,
-  project,
+  page,
   sinceSchema,
   timeoutSchema,
 } from './operation-inputs.ts';
@@ -58,7 +58,7 @@ export const machineOperations = {
     tag: 'machines',
     summary: 'List machines',
     params: none,
-    query: z.object({ project, function: labelSchema.optional() }),
+    query: page.extend({ function: labelSchema.optional() }),
     status: 200,
     answers: { [json]: namedSchemas.MachineList },
     errors: ['bad-request', 'unavailable'],

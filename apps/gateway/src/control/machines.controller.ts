@@ -37,8 +37,8 @@ export class MachinesController {
   }
 
   @Serves(operations.listMachines)
-  async machines(@Input(operations.listMachines) { query }: InputOf<typeof operations.listMachines>) {
-    return { ...(await this.messenger.ask(ListMachines, query)), nextCursor: null };
+  machines(@Input(operations.listMachines) { query }: InputOf<typeof operations.listMachines>) {
+    return this.messenger.ask(ListMachines, query);
   }
 
   @Serves(operations.getMachine)
