@@ -17,9 +17,15 @@ export const templatesConfig = z.object({
   NODE_EXTRA_CA_CERTS: z.string().default(''),
   /** From the moment a build starts; waiting for its turn does not count. */
   CESTX_BUILD_TIMEOUT: durationSchema.prefault('10m'),
+  /** How builds reach the network, in the usual form; handed to them, and not left in what they make. */
+  HTTP_PROXY: z.string().default(''),
+  HTTPS_PROXY: z.string().default(''),
+  NO_PROXY: z.string().default(''),
   CESTX_BUILD_MEMORY: sizeSchema.prefault('2Gi'),
   /** Cores one build may use. */
   CESTX_BUILD_CPU: z.coerce.number().min(0.1).max(64).default(1),
+  /** What one build may write. */
+  CESTX_BUILD_DISK: sizeSchema.prefault('10Gi'),
   /** Builds that run at once. */
   CESTX_BUILDS: z.coerce.number().int().min(1).max(64).default(availableParallelism()),
   /** How long a source that no build needs is kept, counted from when it was last uploaded. */

@@ -31,21 +31,39 @@ import { TemplateStore } from './template.store.ts';
 import { templatesConfig, type TemplatesConfig } from './templates.config.ts';
 import { TemplatesQuery } from './templates.query.ts';
 
+/** In both spellings, because programs differ in which one they read. */
+function proxyVariables(config: TemplatesConfig): Record<string, string> {
+  const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY } = config;
+  const set = Object.entries({ HTTP_PROXY, HTTPS_PROXY, NO_PROXY }).filter(([, value]) => value !== '');
+  return Object.fromEntries(
+    set.flatMap(([name, value]) => [
+      [name, value],
+      [name.toLowerCase(), value],
+    ]),
+  );
+}
+
 function makeBuilders(config: TemplatesConfig): Builders {
-  const limits = { memory: config.CESTX_BUILD_MEMORY, cpu: config.CESTX_BUILD_CPU };
+  const limits = {
+    memory: config.CESTX_BUILD_MEMORY,
+    cpu: config.CESTX_BUILD_CPU,
+    disk: config.CESTX_BUILD_DISK,
+  };
+  const proxy = proxyVariables(config);
   const caFile = config.CESTX_BUILD_CA_FILE || config.NODE_EXTRA_CA_CERTS || undefined;
   return new Builders({
     docker: new DockerBuilder({
       host: config.DOCKER_HOST,
       limits,
       caFile,
+      proxy,
       images: {
         node: config.CESTX_IMAGE_NODE,
         python: config.CESTX_IMAGE_PYTHON,
         go: config.CESTX_IMAGE_GO,
       },
     }),
-    process: new ProcessBuilder({ data: config.CESTX_DATA, limits, caFile, path: config.PATH }),
+    process: new ProcessBuilder({ data: config.CESTX_DATA, limits, caFile, proxy, path: config.PATH }),
   });
 }
 

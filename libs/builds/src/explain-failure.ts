@@ -87,6 +87,10 @@ const explanations: [RegExp, string][] = [
     /JavaScript heap out of memory|Array buffer allocation failed|ERR_MEMORY_ALLOCATION_FAILED|bad_alloc|Killed|Cannot allocate memory|exit code 137|returned a non-zero code: 137/,
     'it needed more memory than a build may have; raise CESTX_BUILD_MEMORY',
   ],
+  [
+    /[Cc]an(?:not|'t) fork|fork: .*Resource temporarily unavailable|spawn \S+ EAGAIN|BlockingIOError: .*Resource temporarily|fork\/exec .*resource temporarily/,
+    'it started more processes than a build may have at once',
+  ],
   [/Missing script: "([^"]+)"/, 'package.json has no script "$1"'],
   [
     /(?:pull access denied|manifest unknown|no such image|not found: manifest)[^\n]*/i,

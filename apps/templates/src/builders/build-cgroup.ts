@@ -6,7 +6,8 @@ import type { BuildLimits } from './builder.ts';
 
 const root = '/sys/fs/cgroup';
 const parent = 'cestx-builds';
-const processes = 512;
+/** Of one build. */
+export const mostProcesses = 512;
 const periodUs = 100_000;
 
 /**
@@ -77,7 +78,7 @@ export class BuildCgroup {
     await writeFile(join(folder, 'memory.max'), String(memory));
     await writeFile(join(folder, 'memory.swap.max'), '0').catch(() => undefined);
     await writeFile(join(folder, 'cpu.max'), `${Math.round(cpu * periodUs)} ${periodUs}`);
-    await writeFile(join(folder, 'pids.max'), String(processes));
+    await writeFile(join(folder, 'pids.max'), String(mostProcesses));
   }
 
   async #setUpClassic({ memory, cpu }: BuildLimits): Promise<void> {
@@ -86,7 +87,7 @@ export class BuildCgroup {
     await writeFile(join(memoryFolder, 'memory.limit_in_bytes'), String(memory));
     await writeFile(join(cpuFolder, 'cpu.cfs_period_us'), String(periodUs));
     await writeFile(join(cpuFolder, 'cpu.cfs_quota_us'), String(Math.round(cpu * periodUs)));
-    await writeFile(join(pidsFolder, 'pids.max'), String(processes));
+    await writeFile(join(pidsFolder, 'pids.max'), String(mostProcesses));
   }
 }
 

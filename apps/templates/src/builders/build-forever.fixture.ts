@@ -5,7 +5,11 @@ import { ProcessBuilder } from './process.builder.ts';
 /** A program that builds something endless; a test kills it and looks at what is left. */
 const [data = '', buildId = '', path = ''] = process.argv.slice(2);
 
-const builder = new ProcessBuilder({ data, path, limits: { memory: 512 * 1024 ** 2, cpu: 1 } });
+const builder = new ProcessBuilder({
+  data,
+  path,
+  limits: { memory: 512 * 1024 ** 2, cpu: 1, disk: 1024 ** 3 },
+});
 const build = await builder.prepare({
   buildId,
   project: 'default',

@@ -146,7 +146,8 @@ export function describeBuilder(under: () => BuilderUnderTest): void {
   });
 
   describe('a build that fails says why, shows its last lines, and leaves nothing:', () => {
-    const cases: [string, () => Promise<SourceTree> | SourceTree, RegExp][] = [
+    type Case = [string, () => Promise<SourceTree> | SourceTree, RegExp];
+    const cases: Case[] = [
       [
         'a lock file that does not match',
         async () => {
@@ -178,6 +179,20 @@ export function describeBuilder(under: () => BuilderUnderTest): void {
           script('node eat.js', { 'eat.js': 'const a = []; for (;;) a.push(Buffer.alloc(16 << 20, 1));' }),
         /^npm run build failed: it needed more memory/,
       ],
+      ...(process.getuid?.() === 0
+        ? ([
+            [
+              'a build that forks without end',
+              () => script('sh fork.sh', { 'fork.sh': 'while :; do sleep 60 & done' }),
+              /^npm run build failed: it started more processes than a build may have at once\.$/,
+            ],
+          ] satisfies Case[])
+        : []),
+      [
+        'a build that fills the disk',
+        () => script('echo started; cat /dev/zero > a; sleep 60'),
+        /^The build wrote more than 256 MiB to the disk, which CESTX_BUILD_DISK allows\.$/,
+      ],
     ];
     it.each(cases)('%s', async (_, source, reason) => {
       const { builder, leftovers } = under();
@@ -185,7 +200,7 @@ export function describeBuilder(under: () => BuilderUnderTest): void {
       const error = await failure(build);
       expect(error.code).toBe('build-failed');
       expect(error.message).toMatch(reason);
-      expect(error.lastLines?.length).toBeGreaterThan(0);
+      expect((error.lastLines ?? build.lines).length).toBeGreaterThan(0);
       expect(await leftovers(build.buildId)).toEqual([]);
     });
 

@@ -23,6 +23,8 @@ export interface BuildLimits {
   readonly memory: number;
   /** Cores. */
   readonly cpu: number;
+  /** Bytes it may write to the disk. */
+  readonly disk: number;
 }
 
 /** Software that is in an artefact, as the tools that put it there name it. */

@@ -12,7 +12,7 @@ import { DockerBuilder } from './docker.builder.ts';
 const docker = new Docker();
 const options = {
   host: process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock',
-  limits: { memory: 512 * 1024 ** 2, cpu: 1 },
+  limits: { memory: 512 * 1024 ** 2, cpu: 1, disk: 256 * 1024 ** 2 },
   caFile: process.env['NODE_EXTRA_CA_CERTS'],
 };
 const builder = new DockerBuilder(options);
@@ -112,21 +112,48 @@ describe.runIf(dockerAvailable())('the docker builder', () => {
     },
   );
 
-  it('builds the Dockerfile of the user as it is', async () => {
+  it('builds the Dockerfile of the user, without what is ignored, and keeps nothing of how it reached the network', async () => {
+    const proxy = { HTTP_PROXY: 'http://someone:secret@proxy.invalid:3128' };
+    const dockerfile = `ARG BASE
+FROM \${BASE}
+ARG GREETING
+COPY . /app/
+RUN echo "left: $(ls -a /app | tr '\\n' ' ')"; echo "proxy: $HTTP_PROXY"; echo "$GREETING" > /tmp/greeting
+USER 65534
+CMD ["cat", "/tmp/greeting"]
+`;
     const source = sourceOf({
-      Dockerfile: `FROM ${baseImage}\nCOPY hello.txt /\nUSER 65534\nCMD ["cat", "/hello.txt"]\n`,
+      Dockerfile: dockerfile,
+      '.dockerignore': '*\n!hello.txt\n',
       'hello.txt': 'hi',
+      'secret.txt': 'x',
     });
-    const artifact = await startBuild(builder, source, { template: 'dockerfile' }).result;
+    const build = startBuild(new DockerBuilder({ ...options, proxy }), source, {
+      template: 'dockerfile',
+      settings: { args: { BASE: baseImage, GREETING: 'good day' } },
+    });
+    const artifact = await build.result;
     made.push(artifact);
-    expect(await builder.exists(artifact)).toBe(true);
+    expect(build.lines.find((line) => line.startsWith('left:'))?.trim()).toBe('left: . .. hello.txt');
+    expect(build.lines).toContain(`proxy: ${proxy.HTTP_PROXY}`);
+    if (artifact.kind !== 'image') throw new Error('not an image');
+    const image = docker.getImage(artifact.image);
+    expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain('secret@proxy');
+    const again = sourceOf({ Dockerfile: `FROM cestx-build:${build.buildId}\n` });
+    const stolen = await failure(startBuild(builder, again, { template: 'dockerfile' }));
+    expect(stolen.message).toContain('was made for a function');
   });
 
   it.each([
     ['an unknown instruction', 'FROM scratch\nNONSENSE x\n', /cannot be built: .*NONSENSE/i],
     ['a missing file', `FROM ${baseImage}\nCOPY nothing.txt /\n`, /failed: .*nothing\.txt/],
     ['a failing step', `FROM ${baseImage}\nRUN echo because; exit 7\n`, /failed: .*code: 7/],
-    ['a base image that is not there', 'FROM cestx.invalid/none:1\n', /failed: /],
+    [
+      'a base image that is not there',
+      'FROM cestx.invalid/none:1\n',
+      /none:1 cannot be had: .*Check its name/,
+    ],
+    ['the engine’s socket', `FROM ${baseImage}\nRUN --mount=type=bind,source=/var/run x\n`, /mounts nothing/],
   ])('a Dockerfile with %s fails with a plain reason and leaves nothing', async (_, dockerfile, reason) => {
     const build = startBuild(builder, sourceOf({ Dockerfile: dockerfile }), { template: 'dockerfile' });
     const error = await failure(build);

@@ -2,17 +2,20 @@ import { Readable } from 'node:stream';
 
 import Docker, { type ImageBuildOptions } from 'dockerode';
 
-import { type Language, languages, planBuild, type SourceFile, type SourceTree } from '#builds';
+import type { Language } from '#builds';
 import { CestxError, type Artifact } from '#contracts';
 import { inSpan } from '#storage';
 
 import { digestOf, packSource } from '../archive/pack-source.ts';
 import { contentOf } from '../content-key.ts';
 import { BaseImages } from './base-images.ts';
+import { type BuildContext, buildLabel, makeContext } from './build-context.ts';
 import type { Builder, BuildLimits, BuildRequest, Component, PreparedBuild } from './builder.ts';
+import { DiskLimit } from './disk-limit.ts';
+import { EngineCgroup } from './engine-cgroup.ts';
+import { EngineDiskUse } from './engine-disk-use.ts';
 import { readProgress } from './read-progress.ts';
-import { readCaFile } from './read-ca-file.ts';
-import { cacheLabel, contextPaths, writeDockerfile } from './write-dockerfile.ts';
+import { cacheLabel } from './write-dockerfile.ts';
 
 export interface DockerBuilderOptions {
   /** An engine's address as `DOCKER_HOST` writes it. */
@@ -21,20 +24,12 @@ export interface DockerBuilderOptions {
   /** The base of a language's images; else our own where it was made, else the public one. */
   images?: Partial<Record<Language, string | undefined>>;
   caFile?: string | undefined;
+  /** Variables that say how the network is reached: `HTTP_PROXY` and the like. */
+  proxy?: Readonly<Record<string, string>>;
 }
 
-const buildLabel = 'cestx.build';
 const sourceLabel = 'cestx.source';
 const periodUs = 100_000;
-
-/** What the engine is given to build. */
-interface Context {
-  readonly tree: SourceTree;
-  readonly dockerfile: string;
-  readonly args: Readonly<Record<string, string>>;
-  /** The images it starts from, as they are now. */
-  readonly baseIds: readonly string[];
-}
 
 /** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
 export class DockerBuilder implements Builder {
@@ -42,6 +37,7 @@ export class DockerBuilder implements Builder {
   readonly #docker: Docker;
   readonly #options: DockerBuilderOptions;
   readonly #baseImages: BaseImages;
+  #cgroupDriver: string | undefined;
 
   constructor(options: DockerBuilderOptions) {
     this.#options = options;
@@ -50,28 +46,48 @@ export class DockerBuilder implements Builder {
   }
 
   async prepare(request: BuildRequest): Promise<PreparedBuild> {
-    const context = await this.#context(request).catch((error: unknown) => {
-      request.signal.throwIfAborted();
-      throw asBuildError(error);
-    });
+    const { caFile } = this.#options;
+    const context = await makeContext(request, { images: this.#baseImages, caFile }).catch(
+      (error: unknown) => {
+        request.signal.throwIfAborted();
+        throw asBuildError(error);
+      },
+    );
     const { tree, dockerfile, args, baseIds } = context;
     const content = contentOf([request.sourceDigest, digestOf(tree), dockerfile, args, baseIds]);
     return { content, run: () => this.#build(request, context) };
   }
 
-  async #build(request: BuildRequest, context: Context): Promise<Artifact> {
+  async #build(request: BuildRequest, context: BuildContext): Promise<Artifact> {
+    const use = new EngineDiskUse(this.#docker, context.baseIds);
+    const disk = new DiskLimit(this.#options.limits.disk, use.measure);
+    const signal = AbortSignal.any([request.signal, disk.signal]);
+    const log = (line: string) => {
+      use.line(line);
+      request.log(line);
+    };
+    const group = await this.#group(request.buildId);
     return await inSpan('build docker build', {}, async (): Promise<Artifact> => {
       try {
-        return {
-          kind: 'image',
-          image: await this.#verify(await this.#run(request, context), request.buildId),
-        };
+        const image = await this.#run({ ...request, log, signal }, context, group?.path);
+        return { kind: 'image', image: await this.#verify(image, request.buildId) };
       } catch (error) {
         await this.clear(request.buildId, null).catch(() => undefined);
-        request.signal.throwIfAborted();
+        signal.throwIfAborted();
         throw asBuildError(error);
+      } finally {
+        await disk.stop();
+        await group?.remove();
       }
     });
+  }
+
+  /** The engine's builder limits all but the number of processes; a group above its containers does, where we may make one. */
+  async #group(buildId: string): Promise<EngineCgroup | null> {
+    if (!this.#options.host.startsWith('unix://')) return null;
+    this.#cgroupDriver ??= (await ask(this.#docker.info() as Promise<{ CgroupDriver?: string }>))
+      ?.CgroupDriver;
+    return this.#cgroupDriver === 'cgroupfs' ? await EngineCgroup.create(buildId) : null;
   }
 
   async exists(artifact: Artifact): Promise<boolean> {
@@ -89,6 +105,7 @@ export class DockerBuilder implements Builder {
 
   async clear(buildId: string, keep: Artifact | null): Promise<void> {
     const images = await ask(this.#docker.listImages({ filters: { label: [`${buildLabel}=${buildId}`] } }));
+    await EngineCgroup.clear(buildId);
     for (const image of images ?? []) {
       if (keep?.kind !== 'image' || keep.image !== image.Id) await this.#removeImage(image.Id);
     }
@@ -103,48 +120,18 @@ export class DockerBuilder implements Builder {
     await ask(this.#docker.getImage(id).remove({ force: true }));
   }
 
-  async #context(request: BuildRequest): Promise<Context> {
-    const { handler, args } = request.settings;
-    const language = languages.find((name) => name === request.template);
-    if (language === undefined) {
-      if (handler !== undefined) {
-        throw new CestxError(
-          'bad-request',
-          '"handler" in function.yaml is for the templates of languages; a Dockerfile says itself what it starts.',
-        );
-      }
-      return { tree: request.source, dockerfile: request.dockerfile ?? 'Dockerfile', args, baseIds: [] };
-    }
-    const { source, functionName, project } = request;
-    const plan = planBuild(language, { source, functionName, handler, args });
-    for (const note of plan.notes) request.log(note);
-    const { caFile } = this.#options;
-    const images = await this.#baseImages.of(language);
-    const bases = await Promise.all(
-      [images.build, images.run].map((name) => this.#baseImages.get(name, request)),
-    );
-    const text = writeDockerfile(plan, { images, project, withCa: caFile !== undefined });
-    const inSource = (path: string) => `${contextPaths.source}/${path}`;
-    const files: SourceFile[] = plan.source.files.map((file) => ({ ...file, path: inSource(file.path) }));
-    files.push({ path: contextPaths.dockerfile, executable: false, content: Buffer.from(text) });
-    if (caFile !== undefined) {
-      files.push({ path: contextPaths.ca, executable: false, content: await readCaFile(caFile) });
-    }
-    return {
-      tree: { folders: plan.source.folders.map(inSource), files },
-      dockerfile: contextPaths.dockerfile,
-      // A plan has its arguments in its phases.
-      args: {},
-      baseIds: bases.map(({ Id }) => Id),
-    };
-  }
-
   /** Runs the build to its end and returns the id of the image. */
-  async #run(request: BuildRequest, { tree, dockerfile, args }: Context): Promise<string> {
-    const { memory, cpu } = this.#options.limits;
+  async #run(
+    request: BuildRequest,
+    { tree, dockerfile, args }: BuildContext,
+    cgroup: string | undefined,
+  ): Promise<string> {
+    const { limits, proxy } = this.#options;
+    const { memory, cpu } = limits;
     const options: ImageBuildOptions = {
       dockerfile,
-      buildargs: { ...args },
+      // The engine knows the names of a proxy's settings, and leaves them out of layers and history.
+      buildargs: { ...proxy, ...args },
       t: `cestx-build:${request.buildId}`,
       labels: { [buildLabel]: request.buildId, [sourceLabel]: request.sourceDigest },
       rm: true,
@@ -154,6 +141,7 @@ export class DockerBuilder implements Builder {
       cpuperiod: periodUs,
       cpuquota: Math.round(cpu * periodUs),
       networkmode: 'bridge',
+      ...(cgroup === undefined ? {} : { cgroupparent: cgroup }),
       abortSignal: request.signal,
     };
     // Files are as old as their build: programs that tell versions of a file by size and time must see a difference.
@@ -184,6 +172,13 @@ function asBuildError(error: unknown): unknown {
   if (status === 400) {
     const reason = message.replace(/^\(HTTP code 400\)\s*(bad parameter\s*-\s*)?/, '').trim();
     return new CestxError('build-failed', `The Dockerfile cannot be built: ${reason}.`, { cause: error });
+  }
+  if (/no space left on device/i.test(message)) {
+    return new CestxError(
+      'build-failed',
+      'The disk of the container engine is full; make room (docker system prune) and deploy again.',
+      { detail: message, cause: error },
+    );
   }
   return new CestxError('unavailable', 'The container engine does not answer.', {
     retryable: true,

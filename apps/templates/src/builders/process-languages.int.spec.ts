@@ -22,7 +22,7 @@ beforeAll(async () => {
   await chmod(data, 0o755);
   builder = new ProcessBuilder({
     data,
-    limits: { memory: 2 * 1024 ** 3, cpu: 2 },
+    limits: { memory: 2 * 1024 ** 3, cpu: 2, disk: 4 * 1024 ** 3 },
     path: process.env['PATH'] ?? '',
     caFile: process.env['NODE_EXTRA_CA_CERTS'],
   });

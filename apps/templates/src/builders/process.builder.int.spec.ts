@@ -24,7 +24,7 @@ beforeAll(async () => {
   await chmod(data, 0o755);
   builder = new ProcessBuilder({
     data,
-    limits: { memory: 512 * 1024 ** 2, cpu: 1 },
+    limits: { memory: 512 * 1024 ** 2, cpu: 1, disk: 256 * 1024 ** 2 },
     path: process.env['PATH'] ?? '',
     caFile: process.env['NODE_EXTRA_CA_CERTS'],
   });

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { access, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 
 import {
   type BuildPhase,
@@ -21,6 +23,7 @@ import type { Builder, BuildLimits, BuildRequest, Component, PreparedBuild } fro
 import { contentOf } from '../content-key.ts';
 import { digestOf } from '../archive/pack-source.ts';
 import { BuildSandbox, reachableByNobody } from './build-sandbox.ts';
+import { DiskLimit } from './disk-limit.ts';
 import { readCaFile } from './read-ca-file.ts';
 
 export interface ProcessBuilderOptions {
@@ -30,6 +33,8 @@ export interface ProcessBuilderOptions {
   /** The search path, to find npm, python3 and go. */
   path: string;
   caFile?: string | undefined;
+  /** Variables that say how the network is reached: `HTTP_PROXY` and the like. */
+  proxy?: Readonly<Record<string, string>>;
 }
 
 /** Lines looked at to say why a step failed, and those of them that are handed on. */
@@ -132,17 +137,31 @@ export class ProcessBuilder implements Builder {
       await sandbox.handOver(cache);
     });
     const environment = {
+      ...this.#options.proxy,
       ...plan.buildEnvironment,
       HOME: cache,
       PATH: [...plan.path.map((folder) => join(path, folder)), ...programs].join(delimiter),
       LANG: 'C.UTF-8',
       ...(await this.#trust()),
     };
-    for (const phase of plan.phases) {
-      const caches = cacheVariables(phase, cache);
-      for (const argv of phase.commands) {
-        await runStep(argv, { sandbox, cwd: path, environment: { ...environment, ...caches }, request });
+    const before = await bytesIn([cache]);
+    const limit = this.#options.limits.disk;
+    const disk = new DiskLimit(limit, async () => (await bytesIn([path, cache])) - before);
+    const signal = AbortSignal.any([request.signal, disk.signal]);
+    try {
+      for (const phase of plan.phases) {
+        const variables = { ...environment, ...cacheVariables(phase, cache) };
+        for (const argv of phase.commands) {
+          await runStep(argv, {
+            sandbox,
+            cwd: path,
+            environment: variables,
+            request: { ...request, signal },
+          });
+        }
       }
+    } finally {
+      await disk.stop();
     }
     await sandbox.seal(path);
   }
@@ -178,6 +197,15 @@ async function versionOf(program: string): Promise<unknown> {
   const path = await realpath(program);
   const { size, mtimeMs } = await stat(path);
   return [path, size, mtimeMs];
+}
+
+/** What folders take up on the disk. */
+async function bytesIn(folders: readonly string[]): Promise<number> {
+  // Files that go while it counts are no failure.
+  const { stdout } = await promisify(execFile)('du', ['-s', '-c', '--block-size=1', '--', ...folders]).catch(
+    (error: unknown) => ({ stdout: error instanceof Error && 'stdout' in error ? String(error.stdout) : '' }),
+  );
+  return Number(/^(\d+)\ttotal$/m.exec(stdout)?.[1] ?? 0);
 }
 
 /** A compiled program needs none. */

@@ -17,7 +17,9 @@ const progressSchema = z.object({
 /** Reads what the engine's builder says, gives its lines, and returns the id of the image. */
 export async function readProgress(stream: Readable, log: (line: string) => void): Promise<string> {
   const lines: string[] = [];
+  let step: string | undefined;
   const output = new LineSplitter((line) => {
+    step = /^Step \d+\/\d+ : (.*)$/.exec(line)?.[1] ?? step;
     lines.push(line);
     if (lines.length > 200) lines.shift();
     log(line);
@@ -33,7 +35,7 @@ export async function readProgress(stream: Readable, log: (line: string) => void
       if (progress.aux?.ID) id = progress.aux.ID;
       if (progress.error !== undefined) {
         output.end();
-        const reason = explainFailure(failedStep(lines), [...lines, progress.error], progress.error.trim());
+        const reason = explainFailure(nameOf(step), [...lines, progress.error], progress.error.trim());
         throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
       }
     }
@@ -46,8 +48,7 @@ export async function readProgress(stream: Readable, log: (line: string) => void
 }
 
 /** `Step 8/14 : RUN env CESTX_STEP='npm ci' …` → `npm ci`: the step that was running when it ended. */
-function failedStep(lines: readonly string[]): string {
-  const step = lines.findLast((line) => /^Step \d+\/\d+ : /.test(line))?.replace(/^Step \d+\/\d+ : /, '');
+function nameOf(step: string | undefined): string {
   const [, quoted, plain] = /^RUN env CESTX_STEP=(?:'([^']+)'|(\S+))/.exec(step ?? '') ?? [];
   return quoted ?? plain ?? (step ? `"${step.slice(0, 120)}"` : 'The build');
 }
