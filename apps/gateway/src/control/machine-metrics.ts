@@ -1,5 +1,6 @@
 import {
   ListMachines,
+  MachineChanged,
   machineSampleSchema,
   statsSubject,
   type Machine,
@@ -7,27 +8,52 @@ import {
 } from '#contracts';
 import type { Messenger } from '#messaging';
 
-/** Milliseconds the machines room may take; without its answer the metrics of machines are left out. */
-const patience = 2000;
+/** Milliseconds between two readings of the whole list: a change may be missed while the link is broken. */
+const readAgainMs = 15_000;
 
-/** What machines use and how they are, in the text format of Prometheus: the newest sample of each, heard as it is told. */
+/** What machines use and how they are, in the text format of Prometheus: what was heard last of each. */
 export class MachineMetrics {
   private readonly messenger: Pick<Messenger, 'ask'>;
+  private readonly machines = new Map<string, Machine>();
   private readonly samples = new Map<string, MachineSample>();
+  private readAt = -Infinity;
 
-  constructor(messenger: Pick<Messenger, 'ask' | 'listen'>) {
+  constructor(messenger: Pick<Messenger, 'ask' | 'listen' | 'subscribe'>) {
     this.messenger = messenger;
+    messenger.subscribe(MachineChanged, '*', (machine) => this.note(machine));
     messenger.listen(statsSubject('*', '*'), machineSampleSchema, (sample) =>
       this.samples.set(sample.machine, sample),
     );
+    this.readAgain();
   }
 
-  async render(): Promise<string> {
-    const listed = await this.messenger.ask(ListMachines, {}, { timeoutMs: patience }).catch(() => null);
-    if (!listed) return '';
-    const there = new Set(listed.items.map(({ id }) => id));
-    for (const id of this.samples.keys()) if (!there.has(id)) this.samples.delete(id);
-    return renderMachines(listed.items, this.samples);
+  /** Never waits for the machines room: who scrapes wants to know of the rest, too, while it is away. */
+  render(): string {
+    if (performance.now() - this.readAt > readAgainMs) this.readAgain();
+    return renderMachines([...this.machines.values()], this.samples);
+  }
+
+  private readAgain(): void {
+    this.readAt = performance.now();
+    this.messenger.ask(ListMachines, {}).then(
+      ({ items }) => {
+        const there = new Set(items.map(({ id }) => id));
+        for (const id of [...this.machines.keys(), ...this.samples.keys()])
+          if (!there.has(id)) this.forget(id);
+        for (const machine of items) this.note(machine);
+      },
+      () => undefined,
+    );
+  }
+
+  private note(machine: Machine): void {
+    if (machine.state === 'removed') this.forget(machine.id);
+    else this.machines.set(machine.id, machine);
+  }
+
+  private forget(id: string): void {
+    this.machines.delete(id);
+    this.samples.delete(id);
   }
 }
 

@@ -52,9 +52,9 @@ export class RunningController {
 
   @Serves(operations.getMetrics)
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-  async getMetrics(): Promise<string> {
+  getMetrics(): string {
     const calls = { serviceCount: this.invoker.table.serviceCount, held: this.invoker.held };
-    return this.metrics.render(calls) + (await this.machines.render());
+    return this.metrics.render(calls) + this.machines.render();
   }
 
   @Serves(operations.getOpenapi)
