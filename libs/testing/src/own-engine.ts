@@ -33,8 +33,9 @@ export function ownEnginePossible(): boolean {
 }
 
 /**
- * Starts it with folders, a containerd, a bridge and addresses of its own. It must neither be told `--bridge=none` nor touch
- * iptables: an engine that is removes the bridge, or the rules, of the one beside it.
+ * Starts it with folders, a containerd and a bridge of its own. What it is not told matters for the engine beside it: with
+ * `--bridge=none`, and at a restart with `--default-address-pool`, an engine removes `docker0`, whoever made that; and with
+ * iptables it would take away the other's rules.
  */
 export async function startOwnEngine(): Promise<OwnEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'cestx-engine-'));
@@ -44,7 +45,7 @@ export async function startOwnEngine(): Promise<OwnEngine> {
   const env = { ...process.env, DOCKER_HOST: host, CESTX_DOCKERD_STATE: join(folder, 'state') };
   const words =
     `--data-root ${folder}/data --exec-root ${folder}/exec --bridge ${bridge} --iptables=false --ip-masq=false ` +
-    `--ip-forward=false --shutdown-timeout=2 --default-address-pool base=${net}.0.0/17,size=24`;
+    `--icc=true --ip-forward=false --shutdown-timeout=2`;
   await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
   await run('ip', ['addr', 'add', `${net}.255.1/24`, 'dev', bridge]);
   await run('ip', ['link', 'set', bridge, 'up']);
@@ -71,15 +72,17 @@ export async function startOwnEngine(): Promise<OwnEngine> {
       await run('bash', [script, ...words.split(' ')], { env });
     },
     async close() {
+      // Bridges of an engine stay when it ends, so its networks are taken away before.
+      await run('bash', ['-c', 'docker ps -aq | xargs -r docker rm -f; docker network prune -f'], { env });
       await run('bash', [script, '--stop'], { env });
-      // Bridges of an engine stay when it ends.
-      const { stdout } = await run('ip', ['-o', '-4', 'addr', 'show']);
-      for (const [, name = '', , address = ''] of stdout.split('\n').map((line) => line.split(/\s+/)))
-        if (address.startsWith(`${net}.`)) await run('ip', ['link', 'delete', name]);
+      await run('ip', ['link', 'delete', bridge]);
       await rm(folder, { recursive: true, force: true });
     },
   };
-  await engine.start();
+  await engine.start().catch(async (error: unknown) => {
+    await engine.close();
+    throw error;
+  });
   return engine;
 }
 
