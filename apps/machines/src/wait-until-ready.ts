@@ -13,6 +13,11 @@ export type Readiness =
   | { kind: 'unhealthy'; address: string; path: string; status: number | null };
 
 const probeTimeout = 2000;
+/** Pauses between two probes grow with the time it took so far, so that it is found ready at most that much too late. */
+const pauseShare = 0.1;
+const [shortestPause, longestPause] = [2, 100];
+/** Milliseconds between two looks at a machine that cannot be dialled yet; a probe alone does not see that it has ended. */
+const lookEvery = 25;
 
 /** Probes a machine from outside until it can serve, has ended, or its time is up. Throws when `signal` aborts. */
 export async function waitUntilReady(
@@ -21,23 +26,28 @@ export async function waitUntilReady(
   health: Settings['health'],
   signal: AbortSignal,
 ): Promise<Readiness> {
-  const deadline = Date.now() + health.startup;
+  const began = performance.now();
   let address: string | null = null;
+  let lookedAt = -Infinity;
   let status: number | null = null;
   let connected = false;
-  for (let pause = 5; ; pause = Math.min(pause * 1.5, 100)) {
+  for (;;) {
     signal.throwIfAborted();
-    const seen = await driver.inspect(id);
-    if (!seen || seen.state === 'exited') return { kind: 'exited', exit: seen?.exit ?? null, address };
-    address = seen.address;
+    const waited = performance.now() - began;
+    if (!address || waited - lookedAt >= lookEvery) {
+      lookedAt = waited;
+      const seen = await driver.inspect(id);
+      if (!seen || seen.state === 'exited') return { kind: 'exited', exit: seen?.exit ?? null, address };
+      address = seen.address;
+    }
     if (address && (await canConnect(address)) && (await isItsOwn(driver, id, address))) {
       connected = true;
       if (!health.path) return { kind: 'ready', address };
       status = await get(address, health.path);
       if (status !== null && status >= 200 && status < 300) return { kind: 'ready', address };
     }
-    if (Date.now() >= deadline) break;
-    await delay(pause, null, { signal });
+    if (waited >= health.startup) break;
+    await delay(Math.min(longestPause, Math.max(shortestPause, waited * pauseShare)), null, { signal });
   }
   if (connected && address && health.path) return { kind: 'unhealthy', address, path: health.path, status };
   return { kind: 'silent', address, listeners: await driver.listeners(id) };

@@ -15,8 +15,10 @@ const spec: MachineSpec = {
   environment: { GREETING: 'Hello=you', PORT: '1' },
 };
 
+const house = { id: 'h', network: { name: 'cestx', publish: false }, imageUser: '' };
+
 test('no container is made without every limit and every lock', () => {
-  const options = containerOptions(spec, { id: 'h', publish: false, imageUser: '' });
+  const options = containerOptions(spec, house);
   expect(options.HostConfig).toMatchObject({
     ReadonlyRootfs: true,
     CapDrop: ['ALL'],
@@ -42,7 +44,7 @@ test('no container is made without every limit and every lock', () => {
 test('a machine without network is in the closed one, and asks no name server', () => {
   const options = containerOptions(
     { ...spec, resources: { ...spec.resources, network: false }, runtime: 'crun' },
-    { id: 'h', publish: false, imageUser: '' },
+    house,
   );
   expect(options.HostConfig).toMatchObject({
     NetworkMode: 'cestx-closed',
@@ -56,10 +58,7 @@ test('what a manifest limits reaches the container', () => {
     'name: echo\nruntime: runsc\nresources: { cpu: 2, memory: 64Mi, pids: 9, files: 99, tmp: 1Mi, logs: 4Mi, network: false }',
   );
   const { resources, runtime } = settingsSchema.parse(manifest);
-  const options = containerOptions(
-    { ...spec, resources, ...(runtime ? { runtime } : {}) },
-    { id: 'h', publish: false, imageUser: '' },
-  );
+  const options = containerOptions({ ...spec, resources, ...(runtime ? { runtime } : {}) }, house);
   expect(options.HostConfig).toMatchObject({
     Runtime: 'runsc',
     NanoCpus: 2e9,

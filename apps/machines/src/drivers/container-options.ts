@@ -1,7 +1,7 @@
 import type { ContainerCreateOptions } from 'dockerode';
 
 import type { MachineSpec } from '../machine.driver.ts';
-import { closedNetwork, openNetwork } from './container-networks.ts';
+import { closedNetwork, type OpenNetwork } from './container-networks.ts';
 
 export const labels = {
   machine: 'cestx.machine',
@@ -29,7 +29,7 @@ export function userFor(imageUser: string | undefined): string {
 /** Every limit and every lock of a function's container, in one place. */
 export function containerOptions(
   spec: MachineSpec,
-  house: { id: string; publish: boolean; imageUser: string | undefined },
+  house: { id: string; network: OpenNetwork; imageUser: string | undefined },
 ): ContainerCreateOptions {
   if (spec.artifact.kind !== 'image')
     throw new Error(`a container cannot be made from a ${spec.artifact.kind}`);
@@ -50,12 +50,12 @@ export function containerOptions(
     ExposedPorts: { [portKey]: {} },
     HostConfig: {
       Init: true,
-      NetworkMode: resources.network ? openNetwork : closedNetwork,
+      NetworkMode: resources.network ? house.network.name : closedNetwork,
       // The engine would still ask the world's name servers for a machine that may not.
       ...(resources.network ? {} : { Dns: ['127.0.0.1'] }),
       ...(spec.runtime ? { Runtime: spec.runtime } : {}),
       RestartPolicy: { Name: 'no' },
-      PortBindings: house.publish ? { [portKey]: [{ HostIp: '127.0.0.1', HostPort: '' }] } : {},
+      PortBindings: house.network.publish ? { [portKey]: [{ HostIp: '127.0.0.1', HostPort: '' }] } : {},
       ReadonlyRootfs: true,
       Tmpfs: { '/tmp': `rw,exec,nosuid,nodev,mode=1777,size=${resources.tmp}` },
       Privileged: false,

@@ -17,7 +17,7 @@ import { overlapStart, RecentLines, SeenLines } from '../seen-lines.ts';
 import { cgroupsOfContainer, usageIn } from './cgroup-files.ts';
 import { watchExits } from './container-exits.ts';
 import { LogFrames } from './container-log.ts';
-import { ensureClosedNetwork, ensureOpenNetwork } from './container-networks.ts';
+import { ensureClosedNetwork, ensureOpenNetwork, type OpenNetwork } from './container-networks.ts';
 import { containerName, containerOptions, containerPort, labels } from './container-options.ts';
 import { seenByEngine, usageByEngine } from './container-state.ts';
 import {
@@ -69,7 +69,7 @@ export class DockerDriver implements MachineDriver {
   /** What ran when the engine was lost: if one of them has ended when it is back, that was the engine's doing. */
   readonly #ranWhenLost = new Set<string>();
   #lost = false;
-  #publish = false;
+  #network: OpenNetwork = { name: '', publish: false };
 
   /** `host` as `DOCKER_HOST` writes it. */
   constructor(options: { host: string; house: string; registry?: Registry | null }) {
@@ -83,7 +83,7 @@ export class DockerDriver implements MachineDriver {
   }
 
   async open(): Promise<void> {
-    this.#publish = (await ensureOpenNetwork(this.#work)).publish;
+    this.#network = await ensureOpenNetwork(this.#work);
     // So that those of an earlier life are known should the engine be lost.
     await this.list();
     void watchExits(
@@ -130,7 +130,7 @@ export class DockerDriver implements MachineDriver {
         'start-failed',
         'This revision was built for processes; deploy it again to run it in a container.',
       );
-    if (!spec.resources.network && this.#publish)
+    if (!spec.resources.network && this.#network.publish)
       throw new CestxError(
         'start-failed',
         'network: false needs a container engine on this host; this one could not call the function either.',
@@ -140,7 +140,7 @@ export class DockerDriver implements MachineDriver {
     if (!spec.resources.network) await ensureClosedNetwork(this.#work);
     const options = containerOptions(spec, {
       id: this.#house,
-      publish: this.#publish,
+      network: this.#network,
       imageUser: await this.#userOf(artifact),
     });
     try {
@@ -252,7 +252,7 @@ export class DockerDriver implements MachineDriver {
     if (here) return seenHere(id, here);
     const info = await this.#inspect(id);
     if (!info) return null;
-    const seen = seenByEngine(info, this.#publish, this.#ranWhenLost.has(id));
+    const seen = seenByEngine(info, this.#network.publish, this.#ranWhenLost.has(id));
     if (seen.state === 'exited') this.#exited.set(id, seen);
     if (seen.state !== 'running') return seen;
     const found = await runningHere(info, seen.address);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { defaultResources } from '#contracts';
@@ -66,6 +68,7 @@ describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
   test('that is killed leaves its machines answering, lets the frozen go, and its return is no fault of theirs', async () => {
     const told: string[] = [];
     driver.onExit((id) => told.push(id));
+    const bridge = existsSync('/sys/class/net/docker0');
     await driver.freeze(resting);
     await engine.kill();
 
@@ -92,5 +95,7 @@ describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
     await driver.remove(busy);
     await driver.remove(resting);
     expect(await driver.list()).toEqual([]);
+    // Nor did it take anything from the engine beside it.
+    expect(existsSync('/sys/class/net/docker0')).toBe(bridge);
   });
 });
