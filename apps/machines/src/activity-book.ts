@@ -4,6 +4,8 @@ import type { Activity } from '#contracts';
 
 import { functionKey, type FunctionKey } from './machine-book.ts';
 
+/** After a break this long must be listened before silence means anything: callers report every second. */
+const listenMs = 3000;
 /** A caller that did not report for this long is not waited for. */
 const callerPatienceMs = 10_000;
 
@@ -16,6 +18,7 @@ export class ActivityBook {
   readonly #machines = new Map<string, number>();
   readonly #functions = new Map<string, number>();
   readonly #callers = new Map<string, number>();
+  #knownFrom = Infinity;
 
   hear(report: Activity, now: number): void {
     this.#callers.set(report.caller, now);
@@ -27,6 +30,21 @@ export class ActivityBook {
         this.#functions.set(functionKey(key), now);
       }
     }
+  }
+
+  /** What callers said may have been missed until now. */
+  doubt(now: number): void {
+    this.#knownFrom = now + listenMs;
+  }
+
+  /** False while a call may be under way that was not heard of. */
+  isKnown(now: number): boolean {
+    return now >= this.#knownFrom;
+  }
+
+  /** Notes that a machine is used, without a call of its function. */
+  noteUse(machine: string, now: number): void {
+    this.#machines.set(machine, now);
   }
 
   /** Notes that somebody is about to call this machine. */

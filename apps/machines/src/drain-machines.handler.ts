@@ -5,6 +5,7 @@ import { Controller } from '@nestjs/common';
 import { DrainMachines, inFlightResponseSchema, inFlightSubject, type PayloadOf } from '#contracts';
 import { HandleCommand, Messenger, type MessageContext, type Outcome } from '#messaging';
 
+import { Demand } from './demand.ts';
 import { MachineBook } from './machine-book.ts';
 import { MachineRunner } from './machine-runner.ts';
 import type { MachineRow } from './machine.entity.ts';
@@ -19,6 +20,7 @@ export class DrainMachinesHandler {
   constructor(
     private readonly machines: MachineStore,
     private readonly book: MachineBook,
+    private readonly demand: Demand,
     private readonly runner: MachineRunner,
     private readonly messenger: Messenger,
   ) {}
@@ -36,6 +38,7 @@ export class DrainMachinesHandler {
       for (const machine of leaving) {
         await this.machines.markDraining(tx, machine);
         tx.afterCommit(() => this.book.leave(machine.id));
+        this.demand.forget(machine);
       }
     });
     const deadline = Date.now() + patience;

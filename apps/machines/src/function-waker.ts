@@ -32,7 +32,7 @@ const createPatienceMs = 30_000;
 export class FunctionWaker {
   readonly #wakes = new Map<string, Promise<Woken>>();
   /** Machines that are being brought up, by id. */
-  readonly #coming = new Map<string, Promise<Woken>>();
+  readonly #coming = new Map<string, { revision: string; woken: Promise<Woken> }>();
 
   constructor(
     @Inject(CHOSEN_DRIVER) private readonly chosen: ChosenDriver,
@@ -64,12 +64,17 @@ export class FunctionWaker {
   upOrComing(key: RevisionKey): { up: MachineRow[]; coming: number } {
     const rows = this.book.ofRevision(key);
     const up = rows.filter(({ id, state }) => state === 'running' && !this.rest.isDraining(id));
-    return { up, coming: rows.filter(({ id, state }) => state !== 'running' && this.#coming.has(id)).length };
+    return { up, coming: this.#comingOf(key).length };
+  }
+
+  /** Resolves when no machine of the revision is being brought up any more, however that ended. */
+  async untilSettled(key: RevisionKey): Promise<void> {
+    await Promise.allSettled(this.#comingOf(key));
   }
 
   /** Starts a machine that rests or ended, and has its row say so. */
   start(id: string): Promise<Woken> {
-    return this.#come(id, () => this.runner.exclusively(id, () => this.#start(id)));
+    return this.#come(id, this.book.get(id), () => this.runner.exclusively(id, () => this.#start(id)));
   }
 
   async #wake(key: RevisionKey): Promise<Woken> {
@@ -80,7 +85,7 @@ export class FunctionWaker {
         this.#machinesOf(key).filter(({ id }) => !gone.has(id)),
         Date.now(),
       );
-      if (plan.kind === 'join') return (await this.#coming.get(plan.id)) ?? this.#wake(key);
+      if (plan.kind === 'join') return (await this.#coming.get(plan.id)?.woken) ?? this.#wake(key);
       if (plan.kind === 'wait') await this.#untilCreated(plan.id);
       else if (plan.kind === 'use') {
         const woken = await this.#use(plan.id);
@@ -117,7 +122,7 @@ export class FunctionWaker {
       id,
       state,
       retryAt,
-      lastUse: this.activity.lastUse(id),
+      lastUse: this.rest.isDraining(id) ? -Infinity : this.activity.lastUse(id),
       coming: this.#coming.has(id),
     }));
   }
@@ -150,6 +155,7 @@ export class FunctionWaker {
   thaw(id: string): Promise<Woken> {
     return this.#come(
       id,
+      this.book.get(id),
       () =>
         new Promise((resolve, reject) => {
           this.runner.exclusively(id, () => this.#thaw(id, resolve)).catch(reject);
@@ -173,7 +179,7 @@ export class FunctionWaker {
 
   async #create(key: RevisionKey): Promise<Woken> {
     const id = `m-${randomUUID().replaceAll('-', '').slice(0, 12)}`;
-    return this.#come(id, () =>
+    return this.#come(id, key, () =>
       this.runner.exclusively(id, async () => {
         await this.machines.beginAnother(id, key, this.chosen.driver.name);
         try {
@@ -222,12 +228,18 @@ export class FunctionWaker {
     return { endpoint, from };
   }
 
-  #come(id: string, work: () => Promise<Woken>): Promise<Woken> {
+  #comingOf(key: RevisionKey): Promise<Woken>[] {
+    return [...this.#coming]
+      .filter(([id, { revision }]) => revision === revisionKey(key) && this.book.get(id)?.state !== 'running')
+      .map(([, { woken }]) => woken);
+  }
+
+  #come(id: string, key: RevisionKey | null, work: () => Promise<Woken>): Promise<Woken> {
     const before = this.#coming.get(id);
-    if (before) return before;
-    const coming = work().finally(() => this.#coming.delete(id));
-    this.#coming.set(id, coming);
-    return coming;
+    if (before) return before.woken;
+    const woken = work().finally(() => this.#coming.delete(id));
+    this.#coming.set(id, { revision: key ? revisionKey(key) : '', woken });
+    return woken;
   }
 
   #crashLoop(id: string): CestxError {

@@ -70,14 +70,20 @@ export class MachineRest {
   }
 
   /**
-   * Drains a running machine for up to `patienceMs` (0: only when it has no call now) and freezes or stops it. One that is
-   * frozen is only stopped.
+   * Drains a running machine and freezes or stops it; one that is frozen is only stopped. `from` is the state it must be in
+   * still. `patienceMs` is how long calls may take to end; 0: only when it has none now.
    */
-  rest(id: string, to: 'frozen' | 'stopped', reason: string, patienceMs: number): Promise<Rested> {
+  rest(
+    id: string,
+    to: 'frozen' | 'stopped',
+    reason: string,
+    { from, patienceMs }: { from: MachineRow['state']; patienceMs: number },
+  ): Promise<Rested> {
     return this.runner.exclusively(id, async () => {
       const row = this.book.get(id);
       if (!row || this.book.isLeaving(id)) return 'not-there';
       if (row.state === to) return 'rests';
+      if (row.state !== from) return 'in-use';
       if (row.state === 'running') return this.#drainThen(row, to, reason, patienceMs);
       if (row.state !== 'frozen') return 'not-there';
       await this.#stop(row, reason);
@@ -161,7 +167,7 @@ export class MachineRest {
       if (drain.wanted) return false;
       const now = performance.now();
       const calls = answers.reduce((sum, answer) => sum + answer.calls, 0);
-      const complete = answers.length >= this.activity.callers(now);
+      const complete = this.activity.isKnown(now) && answers.length >= this.activity.callers(now);
       if (complete && calls === 0 && answers.every(({ open }) => !open)) return true;
       if (now >= deadline || (calls > 0 && patienceMs === 0)) return false;
       await delay(askEveryMs, null, { signal: this.runner.stopping }).catch(() => undefined);

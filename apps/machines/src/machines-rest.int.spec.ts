@@ -1,7 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { startRoom, type RunningRoom } from '#boot';
-import { MoveMachine, RemoveMachine, StartMachine } from '#contracts';
+import {
+  AdjustMachines,
+  MachineChanged,
+  MoveMachine,
+  RemoveMachine,
+  StartMachine,
+  type CestxError,
+} from '#contracts';
 import { dockerAvailable, eventually, startTestServers, type TestServers } from '#testing';
 
 import { call, RoomSurroundings, servingProgram } from './machines-room.fixture.ts';
@@ -66,4 +73,141 @@ describe.each(['process', 'docker'] as const)('machines that rest on %s', (drive
       expect(await around.leftovers()).toHaveLength(1);
     },
   );
+
+  const goesToRest = { freezeAfter: 300, stopAfter: 900, removeAfter: 1500 };
+
+  test.skipIf(skip)(
+    'a machine nobody calls is frozen, stopped and removed, and 50 who ask then get one that is made anew',
+    async () => {
+      const command = await around.startCommand(servingProgram());
+      await around.order(StartMachine, command);
+      const seen: string[] = [];
+      const stop = around.messenger.subscribe(MachineChanged, command.machineId, ({ state }) =>
+        seen.push(state),
+      );
+      await around.setRoute(goesToRest);
+      await eventually(async () => (await around.machines()).length === 0);
+      stop();
+      expect(seen).toEqual(['frozen', 'stopped', 'removed']);
+      expect(await around.leftovers()).toEqual([]);
+      await around.setRoute({});
+      const woken = await Promise.all(Array.from({ length: 50 }, () => around.wake()));
+      expect(new Set(woken.map(({ endpoint }) => endpoint.machine)).size).toBe(1);
+      expect(woken[0]?.from).toBe('absent');
+      expect(await call(woken[0]?.endpoint.address ?? '')).toBe('hello');
+      expect(await around.leftovers()).toHaveLength(1);
+    },
+  );
+
+  // What follows is the room's own doing, whatever the machines run on.
+  if (driver === 'docker') return;
+
+  test.skipIf(skip)(
+    'a machine stays up while a call is in flight or a caller does not say, and a call that comes while it drains keeps it up',
+    async () => {
+      const command = await around.startCommand(servingProgram());
+      const { machineId } = command;
+      await around.order(StartMachine, command);
+      const changes: string[] = [];
+      const stop = around.messenger.subscribe(MachineChanged, machineId, ({ state }) => changes.push(state));
+      const caller = around.startCaller('a');
+      const other = around.startCaller('b');
+      try {
+        caller.calls = 1;
+        await around.setRoute({ ...goesToRest, stopAfter: 60_000 });
+        const drained = () => eventually(() => around.endpoints.get(machineId)?.state === 'draining');
+        const back = () => eventually(() => around.endpoints.get(machineId)?.state === 'ready');
+        await drained();
+        await back();
+        Object.assign(caller, { calls: 0 });
+        other.silent = true;
+        await drained();
+        await back();
+        await around.setRoute({});
+        caller.calls = 1;
+        other.silent = false;
+        const moved = around.order(MoveMachine, { machineId, to: 'frozen' });
+        await drained();
+        expect(await around.wake()).toMatchObject({ from: 'running', endpoint: { machine: machineId } });
+        expect(await moved).toEqual({ done: { machineId, state: 'running' } });
+        await back();
+        expect(changes).toEqual([]);
+        caller.calls = 0;
+        expect(await around.order(MoveMachine, { machineId, to: 'frozen' })).toMatchObject({
+          done: { state: 'frozen' },
+        });
+      } finally {
+        stop();
+        caller.stop();
+        other.stop();
+      }
+    },
+  );
+
+  test.skipIf(skip)(
+    'a changed timeout counts from the change; as many as min stay up, and come back',
+    async () => {
+      const command = await around.startCommand(servingProgram());
+      await around.order(StartMachine, command);
+      const changedAt = Date.now();
+      await around.setRoute({ freezeAfter: 1000 });
+      await eventually(async () => (await around.states())[0] === 'frozen');
+      const [frozen] = await around.machines();
+      expect(Date.parse(frozen?.since ?? '')).toBeGreaterThanOrEqual(changedAt + 1000);
+      await around.setRoute({ ...goesToRest, min: 2 });
+      const up = () => eventually(async () => (await around.states()).join() === 'running,running');
+      await up();
+      await eventually(() => around.endpoints.size === 2);
+      await call([...around.endpoints.values()][0]?.address ?? '', '/crash');
+      await eventually(async () => (await around.states()).join() !== 'running,running');
+      await up();
+    },
+  );
+
+  test.skipIf(skip)(
+    'the number of machines is what was ordered last, however often, and never below min',
+    async () => {
+      await around.setRoute({ min: 1 });
+      const command = await around.startCommand(servingProgram());
+      await around.order(StartMachine, command);
+      const { project, function: name, revision } = command;
+      const adjust = (machines: number) =>
+        around.order(AdjustMachines, { project, function: name, revision, machines, reason: 'a test' });
+      const both = await Promise.all([adjust(3), adjust(3)]);
+      expect(both).toEqual([3, 3].map((machines) => ({ done: { machines, reason: null } })));
+      const made = (await around.machines()).map(({ id }) => id);
+      expect(made).toHaveLength(3);
+      expect(await adjust(0)).toEqual({ done: { machines: 1, reason: null } });
+      await eventually(async () => (await around.states()).toSorted().join() === 'frozen,frozen,running');
+      expect(await adjust(3)).toEqual({ done: { machines: 3, reason: null } });
+      expect((await around.machines()).map(({ id }) => id)).toEqual(made);
+      await eventually(
+        () => [...around.endpoints.values()].filter(({ state }) => state === 'ready').length === 3,
+      );
+    },
+  );
+
+  test.skipIf(skip)(
+    'who asks for a machine that ends again and again is told so with its last lines',
+    async () => {
+      await around.setRoute({});
+      const command = await around.startCommand(
+        servingProgram(`setTimeout(() => { console.log('out of luck'); process.exit(3); }, 200)`),
+      );
+      await around.order(StartMachine, command);
+      const failure = await eventually(() =>
+        around.wake().then(
+          () => null,
+          (error: unknown) => error as CestxError,
+        ),
+      );
+      expect(failure.code).toBe('start-failed');
+      expect(failure.message).toContain('exited with code 3');
+      expect(failure.lastLines).toContain('out of luck');
+    },
+  );
+
+  test.skipIf(skip)('a revision that is not here cannot be woken', async () => {
+    await expect(around.wake(7)).rejects.toMatchObject({ code: 'not-found' });
+  });
 });

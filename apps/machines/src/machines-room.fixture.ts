@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import {
+  activitySubject,
   endpointSchema,
+  inFlightSubject,
   endpointsBucket,
   feedLineSchema,
   logSubject,
@@ -175,6 +177,19 @@ export class RoomSurroundings {
       revision: `${this.functionName}-v${version}`,
     };
     return this.messenger.ask(WakeFunction, key, { timeoutMs: 30_000 });
+  }
+
+  /** A process that calls machines: it reports all the time, and answers what is in flight unless it is told to be silent. */
+  startCaller(name: string): { calls: number; silent: boolean; stop: () => void } {
+    const caller = { calls: 0, silent: false, stop: () => clearInterval(timer) };
+    const report = { caller: name, functions: [] };
+    const timer = setInterval(() => this.messenger.tell(activitySubject(name), report), 100);
+    this.connection.subscribe(inFlightSubject, {
+      callback: (_, message) => {
+        if (!caller.silent) message.respond(JSON.stringify({ calls: caller.calls, open: false }));
+      },
+    });
+    return caller;
   }
 
   async linesOf(id: string): Promise<FeedLine[]> {

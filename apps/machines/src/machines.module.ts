@@ -4,6 +4,7 @@ import { defineRoom, ROOM_CONFIG } from '#boot';
 
 import { Admission } from './admission.ts';
 import { ActivityBook } from './activity-book.ts';
+import { AdjustMachinesHandler } from './adjust-machines.handler.ts';
 import { CHOSEN_DRIVER } from './chosen-driver.ts';
 import { CreateMachine1763700100000 } from './create-machine.migration.ts';
 import { Demand } from './demand.ts';
@@ -31,6 +32,7 @@ import { pickDriver } from './pick-driver.ts';
 import { ReconcileMachinesLoop } from './reconcile-machines.loop.ts';
 import { RemoveMachineHandler } from './remove-machine.handler.ts';
 import { RestMachines1764500000000 } from './rest-machines.migration.ts';
+import { RestMachinesLoop } from './rest-machines.loop.ts';
 import { RouteTable } from './route-table.ts';
 import { SampleMachinesLoop } from './sample-machines.loop.ts';
 import { StartMachineHandler } from './start-machine.handler.ts';
@@ -43,6 +45,7 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
     RemoveMachineHandler,
     DrainMachinesHandler,
     MoveMachineHandler,
+    AdjustMachinesHandler,
     ListMachinesQuery,
     GetDriverQuery,
     GetMachineQuery,
@@ -65,6 +68,7 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
     MachineRunner,
     LogPump,
     ReconcileMachinesLoop,
+    RestMachinesLoop,
     SampleMachinesLoop,
     ExpireMachinesLoop,
     MakeRoom,

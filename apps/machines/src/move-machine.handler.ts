@@ -38,7 +38,10 @@ export class MoveMachineHandler {
 
   async #rest(row: MachineRow, to: 'frozen' | 'stopped'): Promise<void> {
     const patience = this.routes.timeoutOf(row) ?? callTimeoutMs;
-    const rested = await this.rest.rest(row.id, to, 'It was asked to rest.', patience);
+    const rested = await this.rest.rest(row.id, to, 'It was asked to rest.', {
+      from: row.state,
+      patienceMs: patience,
+    });
     if (rested === 'not-there') {
       const { state } = this.#require(row.id);
       throw new CestxError('conflict', `The machine ${row.id} is ${state} and cannot become ${to}.`);

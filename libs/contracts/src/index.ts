@@ -57,6 +57,7 @@ export {
   type LogLine,
 } from './logs.ts';
 export {
+  AdjustMachines,
   DrainMachines,
   GetCapacity,
   GetDriver,
@@ -71,6 +72,8 @@ export {
   MachineRemoved,
   MachineStartFailed,
   MachineStarted,
+  MachinesAdjustFailed,
+  MachinesAdjusted,
   MachinesDrainFailed,
   MachinesDrained,
   MoveMachine,
