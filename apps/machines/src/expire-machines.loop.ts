@@ -69,13 +69,15 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
     if (!scale || scale.expiresAfter === undefined) return 'keep';
     const { expiresAfter, min, freezeAfter } = scale;
     const isCalled = performance.now() - this.activity.lastActive(row) < freezeAfter;
-    const expired = new Set(this.#expired(row).map(({ id }) => id));
+    const { up } = this.waker.upOrComing(row);
+    const age = this.ages.ageOf(row);
     return planExpiry({
       running: row.state === 'running',
-      age: this.ages.ageOf(row),
+      age,
       expiresAfter,
       needed: this.routes.isReferenced(row) ? Math.max(min, isCalled ? 1 : 0) : 0,
-      others: this.waker.upOrComing(row).up.filter(({ id }) => !expired.has(id)).length,
+      // Of several that expire together all but the youngest just go, so that a full project can renew itself.
+      younger: up.filter((other) => other.id !== row.id && this.ages.ageOf(other) <= age).length,
     });
   }
 
@@ -91,9 +93,12 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
       if (this.#expired(row).some(({ state }) => state !== 'running')) return;
       await this.waker.wakeAnother(row);
     }
-    const patience = this.routes.timeoutOf(row) ?? callTimeoutMs;
+    const patienceMs = this.routes.timeoutOf(row) ?? callTimeoutMs;
     // Called again in the meantime, or for longer than that: the next look tries once more.
-    if ((await this.rest.rest(row.id, 'stopped', 'It expired.', patience)) === 'in-use') return;
+    if (
+      (await this.rest.rest(row.id, 'stopped', 'It expired.', { from: row.state, patienceMs })) === 'in-use'
+    )
+      return;
     if ((await this.rest.remove(row.id)) === 'in-use') return;
     this.logger.info({ machine: row.id, function: row.function }, 'a machine expired');
   }

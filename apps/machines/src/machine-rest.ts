@@ -8,7 +8,6 @@ import { inFlightResponseSchema, inFlightSubject } from '#contracts';
 import { Messenger } from '#messaging';
 import { isDatabaseAway } from '#storage';
 
-import { Admission } from './admission.ts';
 import { ActivityBook } from './activity-book.ts';
 import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
 import { MachineBook } from './machine-book.ts';
@@ -51,10 +50,7 @@ export class MachineRest {
     private readonly runner: MachineRunner,
     private readonly messenger: Messenger,
     @Inject(LOGGER) private readonly logger: Logger,
-    admission: Admission,
-  ) {
-    admission.makeRoomWith((id) => this.#makeRoom(id));
-  }
+  ) {}
 
   /** Has a running machine stay up. False when that is too late; it can be woken once its lock is free. */
   keepUp(id: string): boolean {
@@ -100,17 +96,6 @@ export class MachineRest {
       await this.runner.down(id, row);
       await this.machines.transaction((tx) => this.machines.forget(tx, id));
       return 'rests';
-    });
-  }
-
-  /** False when it is not frozen any more, or somebody is at it. */
-  async #makeRoom(id: string): Promise<boolean> {
-    if (this.runner.isBusy(id)) return false;
-    return this.runner.exclusively(id, async () => {
-      const row = this.book.get(id);
-      if (row?.state !== 'frozen' || this.book.isLeaving(id)) return false;
-      await this.#stop(row, 'It made room for another machine.');
-      return true;
     });
   }
 

@@ -18,7 +18,12 @@ export class MakeRoom implements OnModuleInit {
   onModuleInit(): void {
     this.admission.makeRoomWith(async (id) => {
       if (this.book.get(id)?.state !== 'frozen' || this.runner.isBusy(id)) return false;
-      return (await this.rest.rest(id, 'stopped', 'It made room for another machine.', 0)) === 'rests';
+      return (
+        (await this.rest.rest(id, 'stopped', 'It made room for another machine.', {
+          from: 'frozen',
+          patienceMs: 0,
+        })) === 'rests'
+      );
     });
   }
 }

@@ -7,7 +7,7 @@ const machine = (more: Partial<AgingMachine>): AgingMachine => ({
   age: 1000,
   expiresAfter: 1000,
   needed: 0,
-  others: 0,
+  younger: 0,
   ...more,
 });
 
@@ -17,9 +17,9 @@ test('a machine is kept until it is as old as it may get, and for ever when nobo
   expect(planExpiry(machine({ expiresAfter: undefined }))).toBe('keep');
 });
 
-test('one that is needed ends only when others are up in its place; one that rests is in nobody’s way', () => {
+test('one that is needed ends only when younger are up in its place; one that rests is in nobody’s way', () => {
   expect(planExpiry(machine({ needed: 1 }))).toBe('replace');
-  expect(planExpiry(machine({ needed: 2, others: 1 }))).toBe('replace');
-  expect(planExpiry(machine({ needed: 1, others: 1 }))).toBe('end');
+  expect(planExpiry(machine({ needed: 2, younger: 1 }))).toBe('replace');
+  expect(planExpiry(machine({ needed: 1, younger: 1 }))).toBe('end');
   expect(planExpiry(machine({ needed: 1, running: false }))).toBe('end');
 });
