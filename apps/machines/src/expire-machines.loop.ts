@@ -70,14 +70,13 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
     const { expiresAfter, min, freezeAfter } = scale;
     const isCalled = performance.now() - this.activity.lastActive(row) < freezeAfter;
     const { up } = this.waker.upOrComing(row);
-    const age = this.ages.ageOf(row);
     return planExpiry({
       running: row.state === 'running',
-      age,
+      age: this.ages.ageOf(row),
       expiresAfter,
       needed: this.routes.isReferenced(row) ? Math.max(min, isCalled ? 1 : 0) : 0,
       // Of several that expire together all but the youngest just go, so that a full project can renew itself.
-      younger: up.filter((other) => other.id !== row.id && this.ages.ageOf(other) <= age).length,
+      younger: up.filter((other) => isYounger(other, row)).length,
     });
   }
 
@@ -102,4 +101,10 @@ export class ExpireMachinesLoop implements OnApplicationBootstrap, BeforeApplica
     if ((await this.rest.remove(row.id)) === 'in-use') return;
     this.logger.info({ machine: row.id, function: row.function }, 'a machine expired');
   }
+}
+
+/** Of two machines never both are. */
+function isYounger(one: MachineRow, other: MachineRow): boolean {
+  const later = one.createdAt.getTime() - other.createdAt.getTime();
+  return later === 0 ? one.id > other.id : later > 0;
 }

@@ -64,7 +64,8 @@ export class FunctionWaker {
   upOrComing(key: RevisionKey): { up: MachineRow[]; coming: number } {
     const rows = this.book.ofRevision(key);
     const up = rows.filter(({ id, state }) => state === 'running' && !this.rest.isDraining(id));
-    return { up, coming: this.#comingOf(key).length };
+    const made = rows.filter(({ state }) => state === 'creating');
+    return { up, coming: this.#comingOf(key).length + made.length };
   }
 
   /** Resolves when no machine of the revision is being brought up any more, however that ended. */
