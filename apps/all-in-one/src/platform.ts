@@ -11,6 +11,7 @@ import { gatewayRoom } from '../../gateway/src/gateway.module.ts';
 import { logsRoom } from '../../logs/src/logs.module.ts';
 import { machinesRoom } from '../../machines/src/machines.module.ts';
 import { routesRoom } from '../../routes/src/routes.module.ts';
+import { scalerRoom } from '../../scaler/src/scaler.module.ts';
 import { templatesRoom } from '../../templates/src/templates.module.ts';
 
 import type { PlatformOptions } from './platform-options.ts';
@@ -27,7 +28,14 @@ export interface Platform {
 }
 
 /** Started together; the gateway follows when there is somebody for it to ask. */
-const rooms: RoomDefinition[] = [deploymentsRoom, templatesRoom, machinesRoom, routesRoom, logsRoom];
+const rooms: RoomDefinition[] = [
+  deploymentsRoom,
+  templatesRoom,
+  machinesRoom,
+  routesRoom,
+  logsRoom,
+  scalerRoom,
+];
 
 /** Starts nats-server, PostgreSQL and every room in this process. Throws one sentence when that cannot be; nothing stays behind then. */
 export async function startPlatform(

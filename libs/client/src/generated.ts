@@ -166,7 +166,7 @@ export type RevisionDescription = {
 export type RevisionList = { items: RevisionDescription[]; nextCursor: string | null };
 
 export type RoomHealth = {
-  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs';
+  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs' | 'scaler';
   ready: boolean;
   checks: { name: string; ok: boolean; detail?: string | undefined }[];
 };

@@ -178,4 +178,5 @@ export {
   type Artifact,
   type Template,
 } from './templates.ts';
+export { ListScaleDecisions, ScaleDecided, scaleDecisionRecordSchema, type ScaleDecision } from './scaler.ts';
 export { spanBatchSchema, spanSchema, type Span } from './traces.ts';

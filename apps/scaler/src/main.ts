@@ -1,0 +1,5 @@
+import { runRoom } from '#boot';
+
+import { scalerRoom } from './scaler.module.ts';
+
+await runRoom(scalerRoom);
