@@ -43,7 +43,9 @@ test.each([
   [['frobnicate'], /unknown command/],
   [['deploy', '--frobnicate'], /unknown option/],
   [['invoke'], /missing required argument 'name'/],
-  [['logs', 'x', '--tail', 'many'], /must be a number of lines/],
+  [['logs', 'x', '--tail', 'many'], /must be a whole number/],
+  [['scale', 'x', '--max', 'many'], /must be a whole number/],
+  [['scale', 'x', '--stop-after', '5'], /must be a duration such as/],
   [['trace', 'nonsense'], /neither a trace id/],
   [['invoke', 'x', '-H', 'nonsense'], /is not a header/],
   [['invoke', 'x', '-d', '@missing.json'], /missing\.json cannot be read/],
@@ -66,15 +68,20 @@ test('asking for help is no error', async () => {
   });
 });
 
-test.each([['list'], ['describe', 'x'], ['logs', 'x'], ['remove', 'x'], ['cancel', 'x'], ['invoke', 'x']])(
-  '%s without a gateway ends with 1 and the next step, never a stack trace',
-  async (...argv) => {
-    const { exitCode, stdout, stderr } = await run(...argv);
-    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
-    expect(stderr).toMatch(/npm start/);
-    expect(stderr).not.toMatch(/\n\s+at /);
-  },
-);
+test.each([
+  ['list'],
+  ['describe', 'x'],
+  ['scale', 'x', '--min', '1'],
+  ['logs', 'x'],
+  ['remove', 'x'],
+  ['cancel', 'x'],
+  ['invoke', 'x'],
+])('%s without a gateway ends with 1 and the next step, never a stack trace', async (...argv) => {
+  const { exitCode, stdout, stderr } = await run(...argv);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+  expect(stderr).toMatch(/npm start/);
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
 
 test('with --json an error is one JSON object on stderr', async () => {
   const { exitCode, stderr } = await run('list', '--json');

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
-import { harmless, paint, styleFor } from '#client';
+import { harmless, paint, styleFor, type ScaleChange } from '#client';
+import { durationSchema } from '#contracts';
 
 import { cancel } from './cancel.command.ts';
 import { deploy, type DeployOptions } from './deploy.command.ts';
@@ -15,6 +16,7 @@ import { capacity } from './machine-stats.command.ts';
 import { describeMachineVerbs, type Run } from './machine-verbs.ts';
 import { makeProject, starterStyles, starterTemplates, type NewOptions } from './new.command.ts';
 import { remove } from './remove.command.ts';
+import { scale } from './scale.command.ts';
 import { openSession, type CommonOptions, type Session, type Surroundings } from './session.ts';
 import { describeTemplateVerbs } from './template-verbs.ts';
 import { trace } from './trace.command.ts';
@@ -103,6 +105,18 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     (name: string, _options: CommonOptions, command: Command) =>
       run(command, (session) => remove(session, name)),
   );
+  add('scale <name>', 'show or change how many machines a function has, and when they rest')
+    .option('--min <machines>', 'keep so many running', readCount)
+    .option('--max <machines>', 'never more than so many', readCount)
+    .option('--target <calls>', 'calls at a time for one machine; `none`: by its concurrency', readTarget)
+    .option('--window <duration>', 'average calls over so long', readDuration)
+    .option('--freeze-after <duration>', 'freeze a machine nobody called for so long', readDuration)
+    .option('--stop-after <duration>', 'stop it after so long', readDuration)
+    .option('--remove-after <duration>', 'remove it after so long', readDuration)
+    .action((name: string, options: ScaleChange & CommonOptions, command: Command) => {
+      const { json: _json, url: _url, ...change } = options;
+      return run(command, (session) => scale(session, name, change));
+    });
   add('trace <id>', 'show every hop of a trace; takes a trace id or a traceparent')
     .option('--queries', 'show each database query')
     .action((id: string, options: { queries?: boolean } & CommonOptions, command: Command) =>
@@ -147,7 +161,7 @@ function collect(value: string, before: string[] = []): string[] {
 }
 
 function readCount(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a number of lines.');
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
 }
 
@@ -156,4 +170,16 @@ function readPort(text: string): number {
   if (!/^\d+$/.test(text) || port < 1 || port > 65_535)
     throw new InvalidArgumentError('It must be a number between 1 and 65535.');
   return port;
+}
+
+function readTarget(text: string): number | null {
+  if (text === 'none') return null;
+  if (!(Number(text) > 0)) throw new InvalidArgumentError('It must be a number of calls, or `none`.');
+  return Number(text);
+}
+
+function readDuration(text: string): string {
+  const { error } = durationSchema.safeParse(text);
+  if (error) throw new InvalidArgumentError(`It ${error.issues[0]?.message}.`);
+  return text;
 }

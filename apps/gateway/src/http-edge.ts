@@ -15,7 +15,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Logger } from 'pino';
 
 import { LOGGER, ROOM_CONFIG } from '#boot';
-import { CestxError } from '#contracts';
+import { CestxError, ScaleDecided } from '#contracts';
 import { Invoker, TraceBudget } from '#invocation';
 import { Feeds, KeyValues, Messenger, Objects } from '#messaging';
 
@@ -33,6 +33,7 @@ import { OpenAnswers } from './control/open-answers.ts';
 import { ProblemFilter } from './control/problem.filter.ts';
 import { RequestTraceInterceptor } from './control/request-trace.interceptor.ts';
 import { RunningController } from './control/running.controller.ts';
+import { ScaleMetrics } from './control/scale-metrics.ts';
 import { TemplatesController } from './control/templates.controller.ts';
 import { TracesController } from './control/traces.controller.ts';
 import type { GatewayConfig } from './gateway.config.ts';
@@ -100,6 +101,8 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
 
   async onApplicationBootstrap(): Promise<void> {
     const { config, house, invoker, metrics } = this;
+    const scaleMetrics = new ScaleMetrics();
+    house.messenger.subscribe(ScaleDecided, '*', (decision) => scaleMetrics.hear(decision));
     const edge = (this.edge = new CallEdge({
       invoker,
       metrics,
@@ -118,6 +121,7 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
         { provide: Objects, useValue: house.objects },
         { provide: CallMetrics, useValue: metrics },
         { provide: MachineMetrics, useValue: new MachineMetrics(house.messenger) },
+        { provide: ScaleMetrics, useValue: scaleMetrics },
         { provide: Invoker, useValue: invoker },
       ],
       edge,

@@ -14,6 +14,7 @@ import type {
   PlatformHealth,
   RevisionDescription,
   Route,
+  ScaleDecision,
   Trace,
   Template,
 } from './generated.ts';
@@ -59,6 +60,8 @@ export interface Invocation {
   signal?: AbortSignal | undefined;
 }
 
+export type ScaleChange = Parameters<typeof api.changeScale>[1];
+
 export interface Client {
   listFunctions(page?: { limit?: number; cursor?: string }): Promise<List<FunctionDescription>>;
   getFunction(name: string): Promise<FunctionDescription>;
@@ -73,7 +76,9 @@ export interface Client {
   updateTemplate(name: string, upload: { source: Uint8Array | Blob }): Promise<Template>;
   deleteTemplate(name: string): Promise<Template>;
   /** Changes what is given of how a live function scales and rests; durations as in a manifest, `30s`. */
-  changeScale(name: string, change: Parameters<typeof api.changeScale>[1]): Promise<Accepted>;
+  changeScale(name: string, change: ScaleChange): Promise<Accepted>;
+  /** Why it has as many machines as it has, the newest decision first. */
+  listScaleDecisions(name: string, page?: { limit?: number }): Promise<List<ScaleDecision>>;
   getDeployment(id: string): Promise<Deployment>;
   /** Has a deployment that is not live yet undone; one that is live, has ended or is a removal is left alone. */
   cancelDeployment(id: string): Promise<Accepted>;
@@ -178,6 +183,7 @@ export function createClient(options: ClientOptions): Client {
     listRevisions: (name, page) => read(api.listRevisions(name, { ...inProject, ...page })),
     removeFunction: (name) => read(api.removeFunction(name, inProject)),
     changeScale: (name, change) => read(api.changeScale(name, change, inProject)),
+    listScaleDecisions: (name, page) => read(api.listScaleDecisions(name, { ...inProject, ...page })),
     getDeployment: (id) => read(api.getDeployment(id)),
     cancelDeployment: (id) => read(api.cancelDeployment(id)),
     getTrace: (traceId) => read(api.getTrace(traceId)),

@@ -180,6 +180,24 @@ export type Route = {
 
 export type RouteList = { items: Route[]; nextCursor: string | null };
 
+export type ScaleDecision = {
+  project: string;
+  function: string;
+  revision: string;
+  from: number;
+  to: number;
+  metric: 'concurrency';
+  value: number;
+  panicValue: number;
+  target: number;
+  panic: boolean;
+  reason: string;
+  at: string;
+  outcome: string | null;
+};
+
+export type ScaleDecisionList = { items: ScaleDecision[]; nextCursor: string | null };
+
 export type Span = {
   traceId: string;
   spanId: string;
@@ -303,6 +321,15 @@ export const api = {
     path: `/v1/functions/${encodeURIComponent(name)}/scale`,
     query,
     body,
+  }),
+  /** Why a function has as many machines as it has. */
+  listScaleDecisions: (
+    name: string,
+    query: { project?: string | undefined; limit?: number | undefined } = {},
+  ): ApiCall<ScaleDecisionList> => ({
+    method: 'GET',
+    path: `/v1/functions/${encodeURIComponent(name)}/scale/decisions`,
+    query,
   }),
   /** List the revisions of a function. */
   listRevisions: (

@@ -1,5 +1,13 @@
 export { createClient } from './client.ts';
-export type { Client, ClientOptions, Invocation, List, LogsQuery, StatsQuery } from './client.ts';
+export type {
+  Client,
+  ClientOptions,
+  Invocation,
+  List,
+  LogsQuery,
+  ScaleChange,
+  StatsQuery,
+} from './client.ts';
 export type {
   Accepted,
   Deployment,
@@ -12,6 +20,7 @@ export type {
   RevisionDescription,
   RoomHealth,
   Route,
+  ScaleDecision,
   Span,
   Template,
   Trace,

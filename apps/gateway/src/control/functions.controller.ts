@@ -11,6 +11,7 @@ import {
   GetFunction,
   ListFunctions,
   ListRevisions,
+  ListScaleDecisions,
   RemoveFunction,
   applyScaleChange,
   buildSettingsSchema,
@@ -99,6 +100,16 @@ export class FunctionsController {
     const deploymentId = randomUUID();
     await this.messenger.send(ChangeScale, deploymentId, { deploymentId, ...key, change: body });
     return accepted(deploymentId, params.name, request);
+  }
+
+  @Serves(operations.listScaleDecisions)
+  async scaleDecisions(
+    @Input(operations.listScaleDecisions) { params, query }: InputOf<typeof operations.listScaleDecisions>,
+  ) {
+    const key = { project: query.project, function: params.name };
+    const { items } = await this.messenger.ask(ListScaleDecisions, { ...key, limit: query.limit });
+    if (items.length === 0) await this.messenger.ask(GetFunction, key);
+    return { items, nextCursor: null };
   }
 
   @Serves(operations.listRevisions)

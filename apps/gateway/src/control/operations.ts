@@ -89,6 +89,18 @@ export const operations = {
     answers: { [json]: acceptedSchema },
     errors: ['bad-request', 'not-found', 'conflict', 'unavailable'],
   }),
+  listScaleDecisions: operation({
+    method: 'GET',
+    path: '/v1/functions/:name/scale/decisions',
+    tag: 'functions',
+    summary: 'Why a function has as many machines as it has',
+    description: 'The last decisions, the newest first; at most a hundred of each function are kept.',
+    params: named,
+    query: z.object({ project, limit: z.coerce.number().int().min(1).max(100).default(20) }),
+    status: 200,
+    answers: { [json]: namedSchemas.ScaleDecisionList },
+    errors: ['bad-request', 'not-found', 'unavailable'],
+  }),
   listRevisions: operation({
     method: 'GET',
     path: '/v1/functions/:name/revisions',

@@ -10,6 +10,7 @@ import { docsPage } from './docs-page.ts';
 import { MachineMetrics } from './machine-metrics.ts';
 import { openapiDocument } from './openapi.ts';
 import { operations } from './operations.ts';
+import { ScaleMetrics } from './scale-metrics.ts';
 import { Serves } from './serves.decorator.ts';
 
 /** Milliseconds a room may take to say how it is. */
@@ -20,6 +21,7 @@ export class RunningController {
   private readonly messenger: Messenger;
   private readonly metrics: CallMetrics;
   private readonly machines: MachineMetrics;
+  private readonly scale: ScaleMetrics;
   private readonly invoker: Invoker;
   private readonly document = openapiDocument();
   private readonly page = docsPage(this.document);
@@ -28,11 +30,13 @@ export class RunningController {
     messenger: Messenger,
     @Inject(CallMetrics) metrics: CallMetrics,
     @Inject(MachineMetrics) machines: MachineMetrics,
+    @Inject(ScaleMetrics) scale: ScaleMetrics,
     @Inject(Invoker) invoker: Invoker,
   ) {
     this.messenger = messenger;
     this.metrics = metrics;
     this.machines = machines;
+    this.scale = scale;
     this.invoker = invoker;
   }
 
@@ -54,7 +58,7 @@ export class RunningController {
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   getMetrics(): string {
     const calls = { serviceCount: this.invoker.table.serviceCount, held: this.invoker.held };
-    return this.metrics.render(calls) + this.machines.render();
+    return this.metrics.render(calls) + this.machines.render() + this.scale.render();
   }
 
   @Serves(operations.getOpenapi)

@@ -11,6 +11,7 @@ import { createControlApp } from '../http-edge.ts';
 import { KEY_CHECKER } from './key.guard.ts';
 import { MachineMetrics } from './machine-metrics.ts';
 import { operations } from './operations.ts';
+import { ScaleMetrics } from './scale-metrics.ts';
 
 let app: Awaited<ReturnType<typeof createControlApp>>;
 const routes: string[] = [];
@@ -31,6 +32,7 @@ beforeAll(async () => {
       ...[ROOM_CONFIG, LOGGER, Messenger, Feeds, Objects, MachineMetrics].map(unused),
       { provide: KEY_CHECKER, useValue: () => false },
       { provide: CallMetrics, useValue: metrics },
+      { provide: ScaleMetrics, useValue: new ScaleMetrics() },
       { provide: Invoker, useValue: invoker },
     ],
     edge,
