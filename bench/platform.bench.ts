@@ -1,9 +1,10 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startAllInOne } from './all-in-one.ts';
+import { memoryOf } from './process-tree.ts';
 import { median, report } from './report.ts';
 
 const warmStarts = 5;
@@ -21,7 +22,7 @@ try {
     starts.push(platform.readyMs / 1000);
     if (turn === 0) {
       await sleep(settleMs);
-      memory.push(await memoryOfTree(platform.process.pid ?? 0));
+      memory.push(await memoryOf(platform.process.pid ?? 0));
     }
     await platform.stop();
   }
@@ -37,23 +38,4 @@ try {
   });
 } finally {
   await rm(folder, { recursive: true, force: true });
-}
-
-/** Megabytes of a process and all below it; pages they share are counted once (proportional set size, proc(5)). */
-async function memoryOfTree(pid: number): Promise<number> {
-  const parents = new Map<number, number>();
-  for (const name of await readdir('/proc')) {
-    const stat = /^\d+$/.test(name) ? await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '') : '';
-    const parent = /^\d+ \(.*\) \S (\d+)/s.exec(stat)?.[1];
-    if (parent) parents.set(Number(name), Number(parent));
-  }
-  const isBelow = (child: number): boolean =>
-    child === pid || (parents.has(child) && isBelow(parents.get(child) ?? 0));
-  let kilobytes = 0;
-  for (const process of parents.keys()) {
-    if (!isBelow(process)) continue;
-    const rollup = await readFile(`/proc/${process}/smaps_rollup`, 'utf8').catch(() => '');
-    kilobytes += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
-  }
-  return kilobytes / 1024;
 }

@@ -1,4 +1,4 @@
-import type { Deployment } from '#client';
+import type { Deployment, ScaleChange } from '#client';
 
 import type { House } from './house.ts';
 import { helloSource, nodeApp } from './sample-apps.ts';
@@ -16,6 +16,13 @@ export async function deployHello(house: House, name: string, version = 'one'): 
 export async function removeAndWait(house: House, name: string): Promise<Deployment> {
   const { deploymentId } = await house.client.removeFunction(name);
   return waitForEnd(house, deploymentId);
+}
+
+/** Changes how a live function scales and rests, and waits until that holds. */
+export async function changeScale(house: House, name: string, change: ScaleChange): Promise<void> {
+  const { deploymentId } = await house.client.changeScale(name, change);
+  const { state, error } = await waitForEnd(house, deploymentId);
+  if (state !== 'live') throw new Error(`the scale of ${name} was not changed: ${error?.message}`);
 }
 
 const ends = new Set<Deployment['state']>(['live', 'removed', 'failed']);
