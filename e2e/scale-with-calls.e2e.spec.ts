@@ -36,7 +36,7 @@ inEachHouse('scale with calls', (house) => {
     expect(items.some(({ from, to }) => to === 3 && to > from)).toBe(true);
     expect(items[0]).toMatchObject({ from: 3, to: 2, reason: expect.stringMatching(/calls at a time/) });
     const metrics = (await house().call('/metrics')).body;
-    expect(metrics).toMatch(`cestx_scale_wanted_machines{function_name="${name}"} 2`);
+    expect(metrics).toMatch(`cestx_scale_wanted_machines{project="default",function_name="${name}"} 2`);
     await removeAndWait(house(), name);
   });
 });

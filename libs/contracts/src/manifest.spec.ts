@@ -103,13 +103,6 @@ describe('errors name the key', () => {
     expect(problem(text)).toContain(expected);
   });
 
-  test.each([['name: a\nscale: { min: 1 }', '"scale": not supported yet']])(
-    '%j: a key that nothing acts on is refused, not ignored',
-    (text, expected) => {
-      expect(problem(text)).toContain(expected);
-    },
-  );
-
   test('a key that is near to none is told without a guess', () => {
     expect(problem('name: a\nzzzzzzzzzzzz: 1')).toMatch(/Unknown key "zzzzzzzzzzzz"\.$/);
   });

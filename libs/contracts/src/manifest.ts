@@ -222,17 +222,6 @@ export function substitute(text: string, variables: Readonly<Record<string, stri
   );
 }
 
-/** Keys whose meaning is settled, but which nothing acts on yet: refused, so that nobody relies on them. */
-const notYet = ['scale'];
-
-function refuseWhatIsNotYet(document: unknown): void {
-  if (!(document instanceof Object)) return;
-  const named = notYet.filter((key) => Reflect.get(document, key) !== undefined);
-  if (named.length === 0) return;
-  const keys = named.map((key) => `"${key}"`).join(', ');
-  throw new CestxError('invalid-manifest', `${keys}: not supported yet; leave it out.`);
-}
-
 /** Reads the text of a `function.yaml`. Throws `invalid-manifest` naming every wrong key. */
 export function parseManifest(text: string): Manifest {
   let document: unknown;
@@ -242,7 +231,6 @@ export function parseManifest(text: string): Manifest {
     const where = error instanceof YAMLParseError ? error.message.split('\n')[0] : 'it cannot be read';
     throw new CestxError('invalid-manifest', `function.yaml is not valid YAML: ${where}`);
   }
-  refuseWhatIsNotYet(document);
   const result = manifestSchema.safeParse(document);
   if (result.success) return result.data;
   throw new CestxError('invalid-manifest', result.error.issues.map(describeIssue).join(' '));

@@ -23,10 +23,10 @@ it('counts decisions by direction and shows the inputs of the last', () => {
   metrics.hear({ ...decision, from: 3, to: 4 });
   metrics.hear({ ...decision, from: 4, to: 2, value: 19, panic: false });
   expect(metrics.render().match(/^cestx.*$/gm)).toEqual([
-    'cestx_scale_decisions_total{function_name="f",direction="up"} 2',
-    'cestx_scale_decisions_total{function_name="f",direction="down"} 1',
-    'cestx_scale_wanted_machines{function_name="f"} 2',
-    'cestx_scale_calls{function_name="f"} 19',
-    'cestx_scale_target_calls{function_name="f"} 10',
+    'cestx_scale_decisions_total{project="default",function_name="f",direction="up"} 2',
+    'cestx_scale_decisions_total{project="default",function_name="f",direction="down"} 1',
+    'cestx_scale_wanted_machines{project="default",function_name="f"} 2',
+    'cestx_scale_calls{project="default",function_name="f"} 19',
+    'cestx_scale_target_calls{project="default",function_name="f"} 10',
   ]);
 });

@@ -7,14 +7,16 @@ interface FunctionScale {
 
 /** What was decided on the number of machines since this process runs, by function. */
 export class ScaleMetrics {
+  /** By labels. */
   private readonly functions = new Map<string, FunctionScale>();
 
   hear(decision: ScaleDecision): void {
-    const known = this.functions.get(decision.function);
+    const labels = `project="${decision.project}",function_name="${decision.function}"`;
+    const known = this.functions.get(labels);
     const decisions = known?.decisions ?? new Map();
     const direction = decision.to > decision.from ? 'up' : 'down';
     decisions.set(direction, (decisions.get(direction) ?? 0) + 1);
-    this.functions.set(decision.function, { decisions, last: decision });
+    this.functions.set(labels, { decisions, last: decision });
   }
 
   /** Prometheus text format. */
@@ -22,15 +24,14 @@ export class ScaleMetrics {
     const gauge = (name: string, help: string, valueOf: (last: ScaleDecision) => number) => [
       `# HELP ${name} ${help}`,
       `# TYPE ${name} gauge`,
-      ...[...this.functions].map(([key, { last }]) => `${name}{function_name="${key}"} ${valueOf(last)}`),
+      ...[...this.functions].map(([labels, { last }]) => `${name}{${labels}} ${valueOf(last)}`),
     ];
     const lines = [
       '# HELP cestx_scale_decisions_total Decisions for more or fewer machines.',
       '# TYPE cestx_scale_decisions_total counter',
-      ...[...this.functions].flatMap(([key, { decisions }]) =>
+      ...[...this.functions].flatMap(([labels, { decisions }]) =>
         [...decisions].map(
-          ([direction, count]) =>
-            `cestx_scale_decisions_total{function_name="${key}",direction="${direction}"} ${count}`,
+          ([direction, count]) => `cestx_scale_decisions_total{${labels},direction="${direction}"} ${count}`,
         ),
       ),
       ...gauge('cestx_scale_wanted_machines', 'Machines the last decision asked for.', ({ to }) => to),
