@@ -142,7 +142,7 @@ it('while nobody reports nothing is ordered, neither down to one nor up', async 
   await addMachine('m2');
   await addMachine('m3');
   clearInterval(reporting);
-  await sleep(4000);
+  await sleep(3300);
   orders.length = 0;
   await setScale({ max: 1 });
   await sleep(1000);
