@@ -52,6 +52,7 @@ export class House {
   readonly servers: TestServers | null;
   readonly #processes = new Map<string, PlatformProcess>();
   #key = '';
+  #environment: Record<string, string> = {};
 
   private constructor(
     kind: HouseKind,
@@ -67,13 +68,18 @@ export class House {
     this.servers = servers;
   }
 
-  static async start(kind: HouseKind, options: { failpoints?: string } = {}): Promise<House> {
+  /** `environment` is what its processes get besides what every house has. */
+  static async start(
+    kind: HouseKind,
+    options: { failpoints?: string; environment?: Record<string, string> } = {},
+  ): Promise<House> {
     const folder = await mkdtemp(join(tmpdir(), 'cestx-e2e-'));
     // PostgreSQL runs as somebody else and has to reach its data.
     await chmod(folder, 0o755);
     await mkdir(join(folder, 'data'));
     const servers = kind.mode === 'rooms' ? await startTestServers() : null;
     const house = new House(kind, folder, await freePort(), await freePort(), servers);
+    house.#environment = options.environment ?? {};
     try {
       await house.startMissing(options);
     } catch (error) {
@@ -183,6 +189,7 @@ export class House {
       CESTX_DRIVER: this.kind.driver,
       CESTX_ADMIN_KEY_FILE: join(this.data, 'admin-key'),
       CESTX_FAILPOINTS: failpoints,
+      ...this.#environment,
     };
     if (servers) {
       environment['NATS_URL'] = servers.natsUrl;

@@ -6,31 +6,35 @@ import {
   paint,
   renderDuration,
   renderFailure,
+  type Accepted,
   type Deployment,
 } from '#client';
 import { errorCodes, parseManifest } from '#contracts';
 
+import { UsageError } from './explain-error.ts';
 import { readManifest } from './read-manifest.ts';
 import type { Session } from './session.ts';
 
 export interface DeployOptions {
   verbose?: boolean;
+  /** The address of a repository; the folder is one in it then. */
+  git?: string;
+  ref?: string;
+  /** What the function is called, where there is no function.yaml. */
+  name?: string;
 }
 
-/** Packs a folder, hands it in and tells each step while it happens. */
-export async function deploy(session: Session, folder: string, options: DeployOptions): Promise<number> {
-  const { client, style, surroundings } = session;
-  const source = resolve(surroundings.folder, folder);
-  const manifest = await readManifest(source, folder, surroundings.environment);
-  const { name } = parseManifest(manifest);
-  const { archive, files } = await packSource(source);
-  if (!session.json) {
-    session.print(
-      `Deploying ${name} from ${folder} (${files.length} files, ${Math.ceil(archive.length / 1024)} kB)`,
-    );
-  }
+/** Hands in a folder, or says where in git it is, and tells each step while it happens. */
+export async function deploy(
+  session: Session,
+  folder: string | undefined,
+  options: DeployOptions,
+): Promise<number> {
+  const { style } = session;
   const startedAt = new Date();
-  const { deploymentId } = await client.deployFunction({ source: archive, manifest });
+  const { deploymentId, function: name } = await (options.git === undefined
+    ? handIn(session, folder ?? '.', options)
+    : handInFromGit(session, folder, { ...options, git: options.git }));
   const ended = await follow(session, deploymentId, {
     cancels: true,
     alongside: (progress, signal) =>
@@ -45,6 +49,34 @@ export async function deploy(session: Session, folder: string, options: DeployOp
     if (ended.traceId) session.print(paint(`cestx trace ${ended.traceId}`, 'dim', style));
   }
   return ended.state === 'live' ? 0 : 1;
+}
+
+async function handIn(
+  session: Session,
+  folder: string,
+  { ref, name: called }: DeployOptions,
+): Promise<Accepted> {
+  if (ref !== undefined) throw new UsageError('--ref is for a source from git; name it by --git.');
+  const { client, surroundings } = session;
+  const source = resolve(surroundings.folder, folder);
+  const manifest = await readManifest(source, folder, surroundings.environment, called);
+  const { name } = parseManifest(manifest);
+  const { archive, files } = await packSource(source);
+  if (!session.json) {
+    session.print(
+      `Deploying ${name} from ${folder} (${files.length} files, ${Math.ceil(archive.length / 1024)} kB)`,
+    );
+  }
+  return await client.deployFunction({ source: archive, manifest });
+}
+
+async function handInFromGit(
+  session: Session,
+  folder: string | undefined,
+  { git, ref, name }: DeployOptions & { git: string },
+): Promise<Accepted> {
+  if (!session.json) session.print(`Deploying ${[git, folder, ref].filter(Boolean).join(' ')}`);
+  return await session.client.deployFromGit({ git, ref, folder, name });
 }
 
 interface FollowOptions {

@@ -72,10 +72,13 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     .action((folder: string | undefined, options: LocalRunOptions, command: Command) =>
       run(command, (session) => localRun(session, folder ?? '.', options)),
     );
-  add('deploy [folder]', 'build a folder and make it live')
+  add('deploy [folder]', 'build a folder, here or in a git repository, and make it live')
     .option('-v, --verbose', 'show the lines of the build')
+    .option('--git <url>', 'the https address of a repository that anybody may read; the folder is one in it')
+    .option('--ref <ref>', 'its branch, tag or whole commit hash')
+    .option('--name <name>', 'what the function is called, where there is no function.yaml')
     .action((folder: string | undefined, options: DeployOptions, command: Command) =>
-      run(command, (session) => deploy(session, folder ?? '.', options)),
+      run(command, (session) => deploy(session, folder, options)),
     );
   add('cancel <deployment>', 'have a deployment that is not live yet undone').action(
     (id: string, _options: CommonOptions, command: Command) => run(command, (session) => cancel(session, id)),

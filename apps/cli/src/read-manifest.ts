@@ -10,9 +10,15 @@ export async function readManifest(
   folder: string,
   named: string,
   environment: Readonly<Record<string, string | undefined>>,
+  /** What the function is called where there is no function.yaml. */
+  name?: string,
 ): Promise<string> {
   const text = await readFile(resolve(folder, 'function.yaml'), 'utf8').catch(() => null);
-  if (text !== null) return substitute(text, environment);
+  if (text !== null) {
+    if (name === undefined) return substitute(text, environment);
+    throw new UsageError(`There is a function.yaml in ${named}, which says the name; leave out --name.`);
+  }
+  if (name !== undefined) return `name: ${JSON.stringify(name)}\n`;
   throw new UsageError(
     `There is no function.yaml in ${named}. The shortest one is a line: \`name: my-function\`.`,
   );

@@ -4,6 +4,13 @@ import { z } from 'zod';
 
 import { durationSchema, registryVariables, sizeSchema } from '#contracts';
 
+const hostsSchema = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((host) => host.trim().toLowerCase())
+    .filter(Boolean),
+);
+
 export const templatesConfig = z.object({
   CESTX_DATA: z.string().min(1).default('.cestx'),
   /** The base image of Node.js functions; with none, `cestx/node:24` where it was made, else `node:24-slim`. */
@@ -28,6 +35,13 @@ export const templatesConfig = z.object({
   CESTX_BUILD_DISK: sizeSchema.prefault('10Gi'),
   /** Builds that run at once. */
   CESTX_BUILDS: z.coerce.number().int().min(1).max(64).default(availableParallelism()),
+  /** Hosts that git sources may come from, `host` or `host:port`, over https and at public addresses. */
+  CESTX_GIT_HOSTS: hostsSchema.prefault('github.com,gitlab.com,bitbucket.org,codeberg.org'),
+  /** Hosts of one's own network, which may be at private addresses and speak plain http. */
+  CESTX_GIT_PRIVATE_HOSTS: hostsSchema.prefault(''),
+  /** For all of one fetch; and how much may come over the network. */
+  CESTX_GIT_TIMEOUT: durationSchema.refine((ms) => ms <= 300_000, 'must be at most 5m').prefault('60s'),
+  CESTX_GIT_MAX_SIZE: sizeSchema.prefault('128Mi'),
   /** How long a source that no build needs is kept, counted from when it was last uploaded. */
   CESTX_SOURCE_GRACE: durationSchema.refine((ms) => ms >= 60_000, 'must be at least 1m').prefault('1h'),
   ...registryVariables,

@@ -1,8 +1,11 @@
+import { join } from 'node:path';
+
 import { Module } from '@nestjs/common';
 
 import { defineRoom, ROOM_CONFIG } from '#boot';
 import { registryFrom } from '#contracts';
 
+import { AcceptGitSourceQuery } from './accept-git-source.query.ts';
 import { AcceptSourceQuery } from './accept-source.query.ts';
 import { AddBuildContent1764100000000 } from './add-build-content.migration.ts';
 import { AcceptTemplateQuery } from './accept-template.query.ts';
@@ -21,7 +24,9 @@ import { CreateBuild1763700000000 } from './create-build.migration.ts';
 import { CreateTemplate1764200000000 } from './create-template.migration.ts';
 import { DeleteTemplateHandler } from './delete-template.handler.ts';
 import { DiscardBuildHandler } from './discard-build.handler.ts';
+import { GitFetcher } from './git/git-fetcher.ts';
 import { RemoveLeftoversLoop } from './remove-leftovers.loop.ts';
+import { SourceKeeper } from './source-keeper.ts';
 import { SourceReader } from './source-reader.ts';
 import { SourceRow, UploadRow } from './source.entity.ts';
 import { SourceStore } from './source.store.ts';
@@ -67,6 +72,17 @@ function makeBuilders(config: TemplatesConfig): Builders {
   });
 }
 
+function makeFetcher(config: TemplatesConfig): GitFetcher {
+  return new GitFetcher({
+    hosts: { open: config.CESTX_GIT_HOSTS, private: config.CESTX_GIT_PRIVATE_HOSTS },
+    folder: join(config.CESTX_DATA, 'git'),
+    timeout: config.CESTX_GIT_TIMEOUT,
+    maxBytes: config.CESTX_GIT_MAX_SIZE,
+    path: config.PATH,
+    caFile: config.CESTX_BUILD_CA_FILE || config.NODE_EXTRA_CA_CERTS || undefined,
+  });
+}
+
 function makeRegistry(config: TemplatesConfig): ImageRegistry {
   return new ImageRegistry(connectToEngine(config.DOCKER_HOST), registryFrom(config));
 }
@@ -77,6 +93,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
 
 @Module({
   controllers: [
+    AcceptGitSourceQuery,
     AcceptSourceQuery,
     AcceptTemplateQuery,
     BuildSourceHandler,
@@ -87,6 +104,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
   ],
   providers: [
     BuildStore,
+    SourceKeeper,
     SourceReader,
     SourceStore,
     TemplateResolver,
@@ -94,6 +112,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
     RemoveLeftoversLoop,
     CollectSourcesLoop,
     { provide: Builders, useFactory: makeBuilders, inject: [ROOM_CONFIG] },
+    { provide: GitFetcher, useFactory: makeFetcher, inject: [ROOM_CONFIG] },
     { provide: ImageRegistry, useFactory: makeRegistry, inject: [ROOM_CONFIG] },
     { provide: BuildQueue, useFactory: makeQueue, inject: [ROOM_CONFIG] },
   ],

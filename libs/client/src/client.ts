@@ -62,12 +62,24 @@ export interface Invocation {
 
 export type ScaleChange = Parameters<typeof api.changeScale>[1];
 
+export interface GitSource {
+  /** The https address of a repository that anybody may read. */
+  git: string;
+  /** A branch, a tag or a whole commit hash. */
+  ref?: string | undefined;
+  folder?: string | undefined;
+  /** What the function is called, where there is no function.yaml. */
+  name?: string | undefined;
+}
+
 export interface Client {
   listFunctions(page?: { limit?: number; cursor?: string }): Promise<List<FunctionDescription>>;
   getFunction(name: string): Promise<FunctionDescription>;
   listRevisions(name: string, page?: { limit?: number; cursor?: string }): Promise<List<RevisionDescription>>;
   /** `source` is a tar.gz or zip; the manifest is function.yaml's text, else it is read from the source. */
   deployFunction(upload: { source: Uint8Array | Blob; manifest?: string | undefined }): Promise<Accepted>;
+  /** The source is what a git repository has at `ref`, or a folder of it. */
+  deployFromGit(from: GitSource): Promise<Accepted>;
   removeFunction(name: string): Promise<Accepted>;
   listTemplates(): Promise<List<Template>>;
   getTemplate(name: string): Promise<Template>;
@@ -200,6 +212,12 @@ export function createClient(options: ClientOptions): Client {
     deployFunction({ source, manifest }) {
       const body = formOf(source);
       if (manifest !== undefined) body.set('manifest', manifest);
+      return read(api.deployFunction(inProject), { body });
+    },
+
+    deployFromGit(from) {
+      const body = new FormData();
+      for (const [name, value] of Object.entries(from)) if (value !== undefined) body.set(name, value);
       return read(api.deployFunction(inProject), { body });
     },
 

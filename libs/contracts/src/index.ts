@@ -157,6 +157,7 @@ export {
   type TemplateDefinition,
 } from './template-definition.ts';
 export {
+  AcceptGitSource,
   AcceptSource,
   AcceptTemplate,
   BuildDiscardFailed,

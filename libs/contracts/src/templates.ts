@@ -57,12 +57,34 @@ export const DiscardBuild = command('templates', 'DiscardBuild', z.object({ buil
   failed: BuildDiscardFailed,
 });
 
+const acceptedSourceSchema = z.object({
+  digest: digestSchema,
+  files: z.number(),
+  bytes: z.number(),
+  /** The text of its function.yaml. */
+  manifest: z.string().optional(),
+});
+
 /** Checks an uploaded archive (`uploads/<uploadId>` in the object store) and keeps it content-addressed. Idempotent. */
 export const AcceptSource = query(
   'templates',
   'AcceptSource',
   z.object({ uploadId: idSchema }),
-  z.object({ digest: digestSchema, files: z.number(), bytes: z.number(), manifest: z.string().optional() }),
+  acceptedSourceSchema,
+);
+
+/** Fetches a commit of a git repository and keeps its files like an accepted upload. Hosts have to be allowed. */
+export const AcceptGitSource = query(
+  'templates',
+  'AcceptGitSource',
+  z.object({
+    url: z.string(),
+    /** A branch, a tag or a whole commit hash; the repository's own default when left out. */
+    ref: z.string().optional(),
+    /** The part of the repository that is the source. */
+    folder: z.string().optional(),
+  }),
+  acceptedSourceSchema.extend({ commit: z.string() }),
 );
 
 /** A template of one's own, or one that is always there (`builtIn`, the same in every project). */

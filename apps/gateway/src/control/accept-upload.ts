@@ -1,9 +1,16 @@
 import type { FastifyRequest } from 'fastify';
 
-import { AcceptSource, CestxError, parseManifest, substitute, type Manifest } from '#contracts';
+import {
+  AcceptGitSource,
+  AcceptSource,
+  CestxError,
+  parseManifest,
+  substitute,
+  type Manifest,
+} from '#contracts';
 import type { Messenger, Objects } from '#messaging';
 
-import { receiveParts } from './receive-parts.ts';
+import { receiveParts, type ReceivedParts } from './receive-parts.ts';
 
 export interface UploadServices {
   objects: Objects;
@@ -19,25 +26,51 @@ export interface AcceptedUpload {
 
 /** Milliseconds in which a source is checked. */
 const checkPatience = 30_000;
+/** The same with the longest that CESTX_GIT_TIMEOUT allows, and a wait for others before it. */
+const fetchPatience = 2 * 300_000 + checkPatience;
 
-/** Takes the parts of a deploy; the source is kept and checked, the manifest read. */
+/** Takes the parts of a deploy: a source, or where in git one is. It is kept and checked, the manifest read. */
 export async function acceptUpload(
   request: FastifyRequest,
   services: UploadServices,
 ): Promise<AcceptedUpload> {
-  return await receiveParts(request, services, ['manifest'], async ({ texts, uploadId }) => {
-    if (uploadId === null) throw noSource();
-    const given = texts['manifest'] === undefined ? undefined : readManifest(texts['manifest']);
-    const { messenger } = services;
-    const source = await messenger.ask(AcceptSource, { uploadId }, { timeoutMs: checkPatience });
-    if (!given && source.manifest === undefined) {
-      throw new CestxError(
-        'invalid-manifest',
-        'There is no function.yaml: neither a part `manifest` nor a file in the source.',
-      );
-    }
-    return { manifest: given ?? readManifest(source.manifest ?? ''), sourceDigest: source.digest };
+  const texts = ['manifest', 'git', 'ref', 'folder', 'name'];
+  return await receiveParts(request, services, texts, async (parts) => {
+    const { manifest, name } = parts.texts;
+    const given = manifest === undefined ? undefined : readManifest(manifest);
+    const source = await keepSource(parts, services.messenger);
+    return { manifest: given ?? manifestOf(source.manifest, name), sourceDigest: source.digest };
   });
+}
+
+function manifestOf(inSource: string | undefined, name: string | undefined): Manifest {
+  if (inSource === undefined && name === undefined) {
+    throw new CestxError(
+      'invalid-manifest',
+      'There is no function.yaml in the source; put one there, or send a part `manifest` or `name`.',
+    );
+  }
+  if (inSource === undefined) return parseManifest(JSON.stringify({ name }));
+  if (name === undefined) return readManifest(inSource);
+  throw new CestxError(
+    'bad-request',
+    'There is a function.yaml in the source, which says the name; leave out the part `name`.',
+  );
+}
+
+async function keepSource(
+  { texts, uploadId }: ReceivedParts,
+  messenger: Messenger,
+): Promise<{ digest: string; manifest?: string | undefined }> {
+  const { git: url, ref, folder } = texts;
+  if (url === undefined) {
+    if (uploadId === null) throw noSource();
+    if (ref === undefined && folder === undefined)
+      return await messenger.ask(AcceptSource, { uploadId }, { timeoutMs: checkPatience });
+    throw new CestxError('bad-request', 'The parts `ref` and `folder` are for a source from `git`.');
+  }
+  if (uploadId !== null) throw new CestxError('bad-request', 'Send either `source` or `git`, not both.');
+  return await messenger.ask(AcceptGitSource, { url, ref, folder }, { timeoutMs: fetchPatience });
 }
 
 /** Takes a source alone, keeps and checks it, and answers its digest. */

@@ -31,7 +31,28 @@ export const operations = {
     params: none,
     query: inProject,
     parts: {
-      source: { required: true, binary: true, description: 'The source, as tar.gz or zip.' },
+      source: { required: false, binary: true, description: 'The source, as tar.gz or zip.' },
+      git: {
+        required: false,
+        binary: false,
+        description:
+          'Instead of `source`: the https address of a git repository anybody may read, on a host that is allowed.',
+      },
+      ref: {
+        required: false,
+        binary: false,
+        description: 'A branch, a tag or a whole commit hash; else what the repository has as its default.',
+      },
+      folder: {
+        required: false,
+        binary: false,
+        description: 'The folder of the repository that is the source.',
+      },
+      name: {
+        required: false,
+        binary: false,
+        description: 'What the function is called, where the source has no function.yaml.',
+      },
       manifest: {
         required: false,
         binary: false,
@@ -40,7 +61,7 @@ export const operations = {
     },
     status: 202,
     answers: { [json]: acceptedSchema },
-    errors: ['bad-request', 'invalid-manifest', 'invalid-archive', 'too-large', 'unavailable'],
+    errors: ['bad-request', 'invalid-manifest', 'invalid-archive', 'too-large', 'unavailable', 'timed-out'],
   }),
   listFunctions: operation({
     method: 'GET',
