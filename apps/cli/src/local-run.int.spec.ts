@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -70,30 +70,35 @@ async function project(name: string, files: Record<string, string>) {
 }
 
 const execute = promisify(execFile);
+const examples = join(import.meta.dirname, '../../../examples');
 
 describe.concurrent(
-  'a new project runs without the platform, and its own tests pass:',
+  'a new project runs without the platform, and its own tests and those of the examples pass:',
   { timeout: 300_000 },
   () => {
     test('Node.js', async () => {
       await run('new', 'js', '--template', 'node', '--style', 'handler');
       expect((await runAndCall('js', '/?name=Ada')).body).toBe('Hello, Ada!\n');
-      await execute('npm', ['install', '--no-audit', '--no-fund'], { cwd: join(folder, 'js') });
-      await execute(process.execPath, ['--test'], { cwd: join(folder, 'js') });
-      for (const template of ['node', 'dockerfile']) {
-        await run('new', `js-${template}`, '--template', template);
-        await execute(process.execPath, ['--test'], { cwd: join(folder, `js-${template}`) });
-      }
+      await run('new', 'js-app', '--template', 'node');
+      await run('new', 'js-docker', '--template', 'dockerfile');
+      const filter = (path: string) => !path.endsWith('node_modules');
+      await cp(join(examples, 'on-event-node'), join(folder, 'js-event'), { recursive: true, filter });
+      const packages = await findBuilt('index.test.js', 'node_modules');
+      for (const name of ['js', 'js-event']) await symlink(packages, join(folder, name, 'node_modules'));
+      for (const name of ['js', 'js-event', 'js-app', 'js-docker'])
+        await execute(process.execPath, ['--test'], { cwd: join(folder, name) });
+      await execute(process.execPath, ['--test'], { cwd: join(examples, 'hello-dockerfile') });
     });
 
     test.skipIf(!languageAvailable('python'))('Python', async () => {
       await run('new', 'py', '--template', 'python', '--style', 'handler');
       expect((await runAndCall('py', '/?name=Ada')).body).toBe('Hello, Ada!\n');
-      const python = await findInCache('py', '.venv/bin/python');
+      const python = await findBuilt('test_main.py', '.venv/bin/python');
       await execute(python, ['-m', 'unittest'], { cwd: join(folder, 'py') });
       // The framework brings Flask, which is all that this one needs.
       await run('new', 'py-app', '--template', 'python');
-      await execute(python, ['-m', 'unittest'], { cwd: join(folder, 'py-app') });
+      for (const cwd of [join(folder, 'py-app'), join(examples, 'on-event-python')])
+        await execute(python, ['-B', '-m', 'unittest'], { cwd });
     });
 
     test.skipIf(!languageAvailable('go'))('Go', async () => {
@@ -101,22 +106,22 @@ describe.concurrent(
       expect((await runAndCall('go', '/?name=Ada')).body).toBe('Hello, Ada!\n');
       await run('new', 'go-app', '--template', 'go');
       const path = `${process.env['PATH']}:/usr/local/go/bin`;
-      for (const name of ['go', 'go-app']) {
-        const options = { cwd: join(folder, name), env: { ...caches, ...process.env, PATH: path } };
-        await execute('go', ['test', './...'], options);
-      }
+      const env = { ...caches, ...process.env, PATH: path };
+      for (const cwd of [join(folder, 'go'), join(folder, 'go-app'), join(examples, 'on-event-go')])
+        await execute('go', ['test', './...'], { cwd, env });
     });
   },
 );
 
-async function findInCache(name: string, path: string): Promise<string> {
+/** Something that was installed for the project that has this test. */
+async function findBuilt(testFile: string, path: string): Promise<string> {
   const runs = join(folder, 'cache/cestx/local-run');
   for (const one of await readdir(runs)) {
     const source = join(runs, one, 'source');
     const names = await readdir(source).catch((): string[] => []);
-    if (names.includes('.venv') && names.includes('test_main.py')) return join(source, path);
+    if (names.includes(testFile) && names.includes(path.split('/')[0] ?? '')) return join(source, path);
   }
-  throw new Error(`${name} was never built`);
+  throw new Error(`no project with ${testFile} was built`);
 }
 
 describe('local-run', () => {

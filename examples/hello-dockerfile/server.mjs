@@ -1,11 +1,9 @@
-'use strict';
-
-const { createServer } = require('node:http');
+import { createServer } from 'node:http';
 
 const greeting = process.env.GREETING ?? 'Hello';
 const port = Number(process.env.PORT ?? 8080);
 
-const server = createServer((request, response) => {
+export const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
   const plain = { 'content-type': 'text/plain; charset=utf-8' };
   if (pathname === '/_/health') return response.writeHead(200, plain).end('ok\n');
