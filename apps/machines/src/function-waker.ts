@@ -4,6 +4,8 @@ import { Inject, Injectable } from '@nestjs/common';
 
 import { CestxError, type Endpoint, type ResponseOf, type WakeFunction } from '#contracts';
 
+import { failpoint } from '#messaging';
+
 import { ActivityBook } from './activity-book.ts';
 import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
 import { LogPump } from './log-pump.ts';
@@ -133,6 +135,7 @@ export class FunctionWaker {
     if (!this.rest.keepUp(id)) return this.thaw(id);
     const seen = await this.chosen.driver.inspect(id);
     const row = this.book.get(id);
+    if (seen?.state === 'frozen') return this.thaw(id);
     if (seen?.state === 'running' && row?.state === 'running' && row.address)
       return this.#woken(row, row.address, 'running');
     this.runner.suspect();
@@ -167,10 +170,15 @@ export class FunctionWaker {
   async #thaw(id: string, tell: (woken: Woken) => void): Promise<void> {
     const row = this.#present(id);
     const { address } = row;
-    if (row.state === 'running' && address) return tell(this.#woken(row, address, 'running'));
+    if (row.state === 'running' && address) {
+      // A kill may have come between the freeze and the note of it.
+      await this.chosen.driver.thaw(id);
+      return tell(this.#woken(row, address, 'running'));
+    }
     if (row.state !== 'frozen' || !address)
       throw new CestxError('conflict', `The machine ${id} is not frozen.`);
     await this.chosen.driver.thaw(id);
+    failpoint('thaw-machine', 'after-effect');
     this.book.set({ ...row, state: 'running', since: new Date(), reason: null });
     tell(this.#woken(row, address, 'frozen'));
     await this.rest.write(() =>
@@ -205,6 +213,7 @@ export class FunctionWaker {
       const address = await inMachineSpan('start machine', id, () =>
         this.runner.up(row, this.runner.stopping),
       );
+      failpoint('wake-machine', 'after-effect');
       await this.rest.write(() =>
         this.machines.transaction((tx) => this.machines.markRunning(tx, row, address)),
       );

@@ -155,6 +155,52 @@ describe.each(['process', 'docker'] as const)('a machines room on %s that is kil
     await eventually(() => !around.endpoints.has(command.machineId));
   });
 
+  // Processes end with the platform, so only a container can be left between two tiers.
+  if (driver === 'docker') {
+    test.skipIf(skip)(
+      'in the middle of each change of tier has a machine that answers its next call',
+      async () => {
+        const tiers = { freezeAfter: 200, stopAfter: 600_000, removeAfter: 600_000 };
+        const lives: [failpoint: string, scale: typeof tiers, asks: boolean][] = [
+          ['freeze-machine:before-effect', tiers, false],
+          ['freeze-machine:after-effect', tiers, false],
+          ['thaw-machine:after-effect', tiers, true],
+          ['stop-machine:before-effect', { ...tiers, stopAfter: 400 }, false],
+          ['wake-machine:after-effect', { ...tiers, stopAfter: 400 }, true],
+          ['take-away-machine:before-effect', { ...tiers, stopAfter: 400, removeAfter: 600 }, false],
+        ];
+        await open();
+        const command = await around.startCommand(servingProgram());
+        await around.order(StartMachine, command);
+        const answers = async (): Promise<void> => {
+          const { endpoint } = await around.wake();
+          expect(await call(endpoint.address)).toBe('hello');
+          expect(await around.leftovers()).toHaveLength(1);
+        };
+        for (const [place, scale, asks] of lives) {
+          await kill();
+          await around.setRoute({});
+          await open(`${place}:kill`);
+          if (!place.startsWith('wake-machine')) await answers();
+          await around.setRoute(scale);
+          const deepest = scale.stopAfter === 400 ? 'stopped' : 'frozen';
+          if (asks)
+            await eventually(async () => (await around.states())[0] === deepest, { timeoutMs: 30_000 });
+          if (asks) void around.wake().catch(() => undefined);
+          await died();
+        }
+        await around.setRoute({});
+        await open();
+        await eventually(async () => (await around.leftovers()).length === 0);
+        await answers();
+        await eventually(() => around.endpoints.size === 1);
+        expect(await around.states()).toEqual(['running']);
+        await around.removeRoute();
+      },
+      180_000,
+    );
+  }
+
   test.skipIf(skip)(
     'with machines running gets them back, and their lines without a gap or a repetition',
     async () => {

@@ -16,7 +16,7 @@ export { Messenger } from './messenger.ts';
 export { JetStreamObjects } from './jetstream-objects.ts';
 export { Objects } from './objects.ts';
 export { OutboxRelay } from './outbox-relay.ts';
-export { setFailpoints } from './failpoints.ts';
+export { failpoint, setFailpoints } from './failpoints.ts';
 export { PassErrors } from './pass-errors.filter.ts';
 export { Publisher } from './publisher.ts';
 export { S3Objects } from './s3-objects.ts';
