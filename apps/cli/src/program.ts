@@ -19,6 +19,7 @@ import { remove } from './remove.command.ts';
 import { scale } from './scale.command.ts';
 import { openSession, type CommonOptions, type Session, type Surroundings } from './session.ts';
 import { describeTemplateVerbs } from './template-verbs.ts';
+import { sbom } from './sbom.command.ts';
 import { trace } from './trace.command.ts';
 
 /** Runs one command line. Resolves with the exit code: 0 done, 1 refused or failed, 2 wrong usage. */
@@ -120,6 +121,11 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
       const { json: _json, url: _url, ...change } = options;
       return run(command, (session) => scale(session, name, change));
     });
+  add('sbom <name>', 'print what a revision is made of, as CycloneDX JSON')
+    .option('--revision <revision>', 'this one, such as 3, v3 or hello-v3; else the live one')
+    .action((name: string, options: { revision?: string } & CommonOptions, command: Command) =>
+      run(command, (session) => sbom(session, name, options.revision)),
+    );
   add('trace <id>', 'show every hop of a trace; takes a trace id or a traceparent')
     .option('--queries', 'show each database query')
     .action((id: string, options: { queries?: boolean } & CommonOptions, command: Command) =>

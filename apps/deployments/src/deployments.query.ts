@@ -55,6 +55,7 @@ export class DeploymentsQuery {
     return {
       items: rows.map((row) => ({
         revision: row.revision,
+        deploymentId: row.runId,
         sourceDigest: row.sourceDigest,
         template: row.template,
         templateVersion: row.templateVersion,

@@ -1,12 +1,13 @@
 import { Controller } from '@nestjs/common';
 
 import { DiscardBuild, type DriverName, type PayloadOf } from '#contracts';
-import { HandleCommand, type Outcome } from '#messaging';
+import { HandleCommand, Objects, type Outcome } from '#messaging';
 
 import { BuildQueue } from './build-queue.ts';
 import { BuildStore, discarded } from './build.store.ts';
 import { Builders } from './builders/builders.ts';
 import { contentKey } from './content-key.ts';
+import { sbomName } from './object-names.ts';
 
 /** The tombstone comes first: from then on no build of this id starts or is recorded, however late its command comes. */
 @Controller()
@@ -15,6 +16,7 @@ export class DiscardBuildHandler {
     private readonly builds: BuildStore,
     private readonly builders: Builders,
     private readonly queue: BuildQueue,
+    private readonly objects: Objects,
   ) {}
 
   @HandleCommand(DiscardBuild)
@@ -35,6 +37,7 @@ export class DiscardBuildHandler {
     // What was pulled may be somebody else's on this host as well; the disk budget sees to it.
     const ours = artifact && template !== 'image';
     if (ours && !(await this.builds.isUsed(artifact))) await builder.remove(artifact);
+    await this.objects.remove(sbomName(buildId));
     await this.builds.forgetArtifact(buildId);
     if (!(await this.builds.hasBuilds(project))) await builder.clearCache(project);
   }

@@ -1,4 +1,4 @@
-/** How sources are called in the object store. */
+/** How sources and bills of materials are called in the object store. */
 export const uploadPrefix = 'uploads/';
 
 export function uploadName(uploadId: string): string {
@@ -9,6 +9,12 @@ export const sourcePrefix = 'sources/';
 
 export function sourceName(digest: string): string {
   return `${sourcePrefix}${digest}`;
+}
+
+export const sbomPrefix = 'sboms/';
+
+export function sbomName(buildId: string): string {
+  return `${sbomPrefix}${buildId}`;
 }
 
 export function digestIn(name: string): string {

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 
@@ -22,6 +23,7 @@ import {
   DiscardBuild,
   feedLineSchema,
   GetDriver,
+  GetSbom,
   logSubject,
   subjectOf,
   type Artifact,
@@ -240,7 +242,12 @@ describe('a build', () => {
       state: 'built',
       log: lines.map(({ text }) => text).join('\n'),
     });
+    const { object } = await messenger.ask(GetSbom, { buildId });
+    const sbom = await json((await objects.get(object)) ?? Readable.from([]));
+    expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6', components: [] });
     await discard(buildId);
+    expect(await objects.exists(object)).toBe(false);
+    await expect(messenger.ask(GetSbom, { buildId })).rejects.toMatchObject({ code: 'not-found' });
   });
 
   it('of content that was built before is not run again, and goes with the last that uses it', async () => {

@@ -28,6 +28,7 @@ import { GitFetcher } from './git/git-fetcher.ts';
 import { RemoveLeftoversLoop } from './remove-leftovers.loop.ts';
 import { SourceKeeper } from './source-keeper.ts';
 import { SourceReader } from './source-reader.ts';
+import { SbomQuery } from './sbom.query.ts';
 import { SourceRow, UploadRow } from './source.entity.ts';
 import { SourceStore } from './source.store.ts';
 import { TemplateResolver } from './template-resolver.ts';
@@ -100,6 +101,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
     CheckTemplateHandler,
     DeleteTemplateHandler,
     DiscardBuildHandler,
+    SbomQuery,
     TemplatesQuery,
   ],
   providers: [

@@ -13,6 +13,7 @@ import type {
   MachineSample,
   PlatformHealth,
   RevisionDescription,
+  Sbom,
   Route,
   ScaleDecision,
   Trace,
@@ -92,6 +93,8 @@ export interface Client {
   /** Why it has as many machines as it has, the newest decision first. */
   listScaleDecisions(name: string, page?: { limit?: number }): Promise<List<ScaleDecision>>;
   getDeployment(id: string): Promise<Deployment>;
+  /** What the build of a deployment is made of, as CycloneDX. */
+  getSbom(id: string): Promise<Sbom>;
   /** Has a deployment that is not live yet undone; one that is live, has ended or is a removal is left alone. */
   cancelDeployment(id: string): Promise<Accepted>;
   /** The present state at once, then each change; ends after the last state. Reconnects by itself. */
@@ -197,6 +200,7 @@ export function createClient(options: ClientOptions): Client {
     changeScale: (name, change) => read(api.changeScale(name, change, inProject)),
     listScaleDecisions: (name, page) => read(api.listScaleDecisions(name, { ...inProject, ...page })),
     getDeployment: (id) => read(api.getDeployment(id)),
+    getSbom: (id) => read(api.getSbom(id)),
     cancelDeployment: (id) => read(api.cancelDeployment(id)),
     getTrace: (traceId) => read(api.getTrace(traceId)),
     listMachines: (filter) => read(api.listMachines({ ...inProject, ...filter })),

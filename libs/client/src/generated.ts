@@ -156,6 +156,7 @@ export type Problem = {
 
 export type RevisionDescription = {
   revision: string;
+  deploymentId: string;
   sourceDigest: string;
   template: string;
   templateVersion: number | null;
@@ -197,6 +198,12 @@ export type ScaleDecision = {
 };
 
 export type ScaleDecisionList = { items: ScaleDecision[]; nextCursor: string | null };
+
+export type Sbom = {
+  bomFormat: 'CycloneDX';
+  specVersion: string;
+  components: { type: string; name: string; version: string; purl: string }[];
+};
 
 export type Span = {
   traceId: string;
@@ -366,6 +373,12 @@ export const api = {
   followDeployment: (id: string): ApiCall<string> => ({
     method: 'GET',
     path: `/v1/deployments/${encodeURIComponent(id)}/events`,
+    query: {},
+  }),
+  /** What the build of a deployment is made of. */
+  getSbom: (id: string): ApiCall<Sbom> => ({
+    method: 'GET',
+    path: `/v1/deployments/${encodeURIComponent(id)}/sbom`,
     query: {},
   }),
   /** Cancel a deployment. */

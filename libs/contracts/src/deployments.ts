@@ -102,6 +102,8 @@ export type FunctionRecord = z.output<typeof functionSchema>;
 
 export const revisionRecordSchema = z.object({
   revision: revisionSchema,
+  /** The deployment that made it. */
+  deploymentId: idSchema,
   sourceDigest: digestSchema,
   template: z.string(),
   /** Of a template of one's own. */

@@ -166,6 +166,7 @@ export {
   CheckTemplate,
   DeleteTemplate,
   DiscardBuild,
+  GetSbom,
   GetTemplate,
   ListTemplates,
   SourceBuildFailed,

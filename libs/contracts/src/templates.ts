@@ -65,6 +65,14 @@ const acceptedSourceSchema = z.object({
   manifest: z.string().optional(),
 });
 
+/** Where in the object store the bill of materials (CycloneDX) of a build lies. */
+export const GetSbom = query(
+  'templates',
+  'GetSbom',
+  z.object({ buildId: idSchema }),
+  z.object({ object: z.string() }),
+);
+
 /** Checks an uploaded archive (`uploads/<uploadId>` in the object store) and keeps it content-addressed. Idempotent. */
 export const AcceptSource = query(
   'templates',

@@ -10,6 +10,7 @@ export {
   dockerMissing,
   languageAvailable,
   languageImageAvailable,
+  languageImages,
   registryAvailable,
   s3ServerAvailable,
 } from './what-is-here.ts';

@@ -1,10 +1,12 @@
+import { json as readJson } from 'node:stream/consumers';
+
 import { Controller, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
 import { LOGGER, ROOM_CONFIG } from '#boot';
-import { CancelDeployment, GetDeployment } from '#contracts';
-import { Messenger } from '#messaging';
+import { CancelDeployment, CestxError, GetDeployment, GetSbom } from '#contracts';
+import { Messenger, Objects } from '#messaging';
 
 import type { GatewayConfig } from '../gateway.config.ts';
 import { accepted } from './accepted.ts';
@@ -17,22 +19,27 @@ import { Input, Serves } from './serves.decorator.ts';
 
 /** Milliseconds to wait for a deployment whose order has not been read yet. */
 const waitMs = 2000;
+/** Milliseconds in which an artefact is looked into. */
+const sbomPatience = 60_000;
 
 @Controller()
 export class DeploymentsController {
   private readonly messenger: Messenger;
+  private readonly objects: Objects;
   private readonly answers: OpenAnswers;
   private readonly logger: Logger;
   private readonly config: GatewayConfig;
 
   constructor(
     messenger: Messenger,
+    objects: Objects,
     answers: OpenAnswers,
     @Inject(LOGGER) logger: Logger,
     @Inject(ROOM_CONFIG) config: GatewayConfig,
   ) {
     this.config = config;
     this.messenger = messenger;
+    this.objects = objects;
     this.answers = answers;
     this.logger = logger;
   }
@@ -62,6 +69,14 @@ export class DeploymentsController {
       this.logger.warn({ err: error, deployment: params.id }, 'a followed deployment broke off');
       answer.breakOff();
     }
+  }
+
+  @Serves(operations.getSbom)
+  async sbom(@Input(operations.getSbom) { params }: InputOf<typeof operations.getSbom>) {
+    const { object } = await this.messenger.ask(GetSbom, { buildId: params.id }, { timeoutMs: sbomPatience });
+    const stored = await this.objects.get(object);
+    if (!stored) throw new CestxError('not-found', `There is no build ${params.id} any more.`);
+    return await readJson(stored);
   }
 
   @Serves(operations.cancelDeployment)

@@ -39,6 +39,14 @@ const problemSchema = z.object({
   traceId: z.string().optional(),
   lastLines: z.array(z.string()).optional(),
 });
+/** The part of CycloneDX 1.6 that is written here. */
+const sbomSchema = z.looseObject({
+  bomFormat: z.literal('CycloneDX'),
+  specVersion: z.string(),
+  components: z.array(
+    z.looseObject({ type: z.string(), name: z.string(), version: z.string(), purl: z.string() }),
+  ),
+});
 const listOf = <S extends z.ZodType>(item: S) =>
   z.object({ items: z.array(item), nextCursor: z.string().nullable() });
 
@@ -65,6 +73,7 @@ export const namedSchemas = {
   RouteList: listOf(routeSchema),
   ScaleDecision: scaleDecisionRecordSchema,
   ScaleDecisionList: listOf(scaleDecisionRecordSchema),
+  Sbom: sbomSchema,
   Span: spanSchema,
   Step: stepSchema,
   Template: templateSchema,

@@ -176,6 +176,19 @@ export const operations = {
     answers: { [eventStream]: null },
     errors: ['bad-request', 'not-found', 'unavailable'],
   }),
+  getSbom: operation({
+    method: 'GET',
+    path: '/v1/deployments/:id/sbom',
+    tag: 'deployments',
+    summary: 'What the build of a deployment is made of',
+    description:
+      'A bill of materials as CycloneDX JSON: what package managers installed, and the modules in programs. The list of revisions says which deployment made each.',
+    params: byId,
+    query: none,
+    status: 200,
+    answers: { [json]: namedSchemas.Sbom },
+    errors: ['bad-request', 'not-found', 'unavailable'],
+  }),
   cancelDeployment: operation({
     method: 'POST',
     path: '/v1/deployments/:id/cancel',

@@ -103,6 +103,7 @@ export function describeBuilder(under: () => BuilderUnderTest): void {
       expect(build.lines.join('\n')).toMatch(/npm ci/);
       expect(build.lines.join('\n')).toMatch(/added 1 package/);
       expect(await builder.exists(artifact)).toBe(true);
+      expect((await builder.components(artifact)).map(({ purl }) => purl)).toContain('pkg:npm/valibot@1.5.0');
       const { url, stop } = await start(artifact);
       try {
         const answer = await fetch(`${url}/echo-name`, { method: 'POST', body: '{"name":"Ada"}' });

@@ -109,6 +109,11 @@ describe.runIf(dockerAvailable())('the docker builder', () => {
       } finally {
         await stop();
       }
+      const components = (await builder.components(artifact)).map(({ purl }) => purl).join('\n');
+      expect(components).toMatch(/^pkg:deb\/debian\/tzdata@/m);
+      expect(components).toMatch(
+        language === 'go' ? /^pkg:golang\/stdlib@1\./m : /^pkg:pypi\/flask@3\.1\.3$/m,
+      );
     },
   );
 

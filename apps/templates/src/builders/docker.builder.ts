@@ -1,3 +1,4 @@
+import { dirname } from 'node:path/posix';
 import { Readable } from 'node:stream';
 
 import Docker, { type ImageBuildOptions } from 'dockerode';
@@ -14,6 +15,8 @@ import type { Builder, BuildLimits, BuildRequest, Component, PreparedBuild } fro
 import { DiskLimit } from './disk-limit.ts';
 import { EngineCgroup } from './engine-cgroup.ts';
 import { EngineDiskUse } from './engine-disk-use.ts';
+import { sortComponents } from './find-components.ts';
+import { componentsInTar } from './read-components.ts';
 import { readProgress } from './read-progress.ts';
 import { cacheLabel } from './write-dockerfile.ts';
 
@@ -29,6 +32,11 @@ export interface DockerBuilderOptions {
 }
 
 const sourceLabel = 'cestx.source';
+/** Of the distributions that images are mostly made of. */
+const databases = ['/var/lib/dpkg/status', '/lib/apk/db/installed'];
+/** Of containers that never run; one that is old was left by a platform that was killed. */
+const lookLabel = 'cestx.looked-into';
+const oldAfterSeconds = 600;
 const periodUs = 100_000;
 
 /** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
@@ -95,8 +103,29 @@ export class DockerBuilder implements Builder {
     return (await ask(this.#docker.getImage(artifact.image).inspect())) !== null;
   }
 
-  components(): Promise<readonly Component[]> {
-    return Promise.resolve([]);
+  /** Looks into the image without running it. */
+  async components(artifact: Artifact): Promise<readonly Component[]> {
+    if (artifact.kind !== 'image') return [];
+    const filters = { label: [`${lookLabel}=true`] };
+    for (const { Id, Created } of (await ask(this.#docker.listContainers({ all: true, filters }))) ?? []) {
+      if (Created < Date.now() / 1000 - oldAfterSeconds) await this.#docker.getContainer(Id).remove();
+    }
+    const container = await this.#docker.createContainer({
+      Image: artifact.image,
+      Cmd: ['none'],
+      Labels: { [lookLabel]: 'true' },
+    });
+    try {
+      const { Config } = await container.inspect();
+      const found: Component[] = [];
+      for (const path of [...databases, Config.WorkingDir].filter((place) => place && place !== '/')) {
+        const archive = await ask(container.getArchive({ path }));
+        if (archive) found.push(...(await componentsInTar(archive as Readable, dirname(path))));
+      }
+      return sortComponents(found);
+    } finally {
+      await container.remove({ force: true });
+    }
   }
 
   async remove(artifact: Artifact): Promise<void> {

@@ -24,6 +24,7 @@ import { contentOf } from '../content-key.ts';
 import { digestOf } from '../archive/pack-source.ts';
 import { BuildSandbox, reachableByNobody } from './build-sandbox.ts';
 import { DiskLimit } from './disk-limit.ts';
+import { componentsInFolder } from './read-components.ts';
 import { readCaFile } from './read-ca-file.ts';
 
 export interface ProcessBuilderOptions {
@@ -94,8 +95,8 @@ export class ProcessBuilder implements Builder {
     return found.every((result) => result.status === 'fulfilled');
   }
 
-  components(): Promise<readonly Component[]> {
-    return Promise.resolve([]);
+  async components(artifact: Artifact): Promise<readonly Component[]> {
+    return artifact.kind === 'directory' ? await componentsInFolder(artifact.path) : [];
   }
 
   async remove(artifact: Artifact): Promise<void> {
