@@ -45,6 +45,15 @@ export class MachineStore implements OnModuleInit {
     return rows[0]?.id ?? 'unknown';
   }
 
+  /** Whether functions of this house were built for containers. */
+  async inContainers(): Promise<boolean> {
+    const rows: { found: boolean }[] = await this.database.dataSource.query(
+      `SELECT EXISTS (SELECT 1 FROM fleet WHERE artifact->>'kind' = 'image')
+           OR EXISTS (SELECT 1 FROM machine WHERE driver = 'docker') AS found`,
+    );
+    return rows[0]?.found ?? false;
+  }
+
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.database.transaction(work);
   }

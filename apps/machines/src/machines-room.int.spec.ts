@@ -147,7 +147,7 @@ describe.each(['process', 'docker'] as const)('machines room on %s', (driver) =>
       around.order(
         StartMachine,
         await around.startCommand(`require('node:http').createServer().listen(31986, '0.0.0.0')`, {
-          startup: 1500,
+          startup: 3000,
         }),
       ),
     ]);

@@ -76,7 +76,7 @@ import { WakeFunctionQuery } from './wake-function.query.ts';
       provide: CHOSEN_DRIVER,
       inject: [ROOM_CONFIG, MachineStore],
       useFactory: async (config: MachinesConfig, machines: MachineStore) =>
-        pickDriver(config, await machines.house()),
+        pickDriver(config, await machines.house(), { inContainers: await machines.inContainers() }),
     },
   ],
 })

@@ -17,9 +17,10 @@ afterAll(() => rm(data, { recursive: true, force: true }));
 
 async function picked(
   environment: Record<string, string>,
+  inContainers = false,
 ): Promise<{ driver: string; reason: string; warning: string | null }> {
   const config = machinesConfig.parse({ CESTX_DATA: data, PATH: process.env['PATH'], ...environment });
-  const { driver, reason } = await pickDriver(config, 'pick-test');
+  const { driver, reason } = await pickDriver(config, 'pick-test', { inContainers, patience: 600 });
   const { name, warning } = driver;
   await driver.close();
   return { driver: name, reason, warning };
@@ -39,6 +40,20 @@ test('containers that were asked for and cannot be had are a refusal, not a sile
     code: 'no-driver',
   });
 });
+
+test('where functions are in containers an engine that stays away is a refusal, not a change to processes', async () => {
+  await expect(picked({ DOCKER_HOST: `unix://${data}/no.sock` }, true)).rejects.toMatchObject({
+    code: 'no-driver',
+  });
+});
+
+test.skipIf(!dockerAvailable())(
+  'functions that are in containers stay there without a base image',
+  async () => {
+    const without = { CESTX_IMAGE_NODE: 'localhost:1/no/such-image:1' };
+    expect(await picked(without, true)).toMatchObject({ driver: 'docker' });
+  },
+);
 
 test.skipIf(!dockerAvailable())('with an engine and a base image functions run in containers', async () => {
   expect(await picked({ CESTX_IMAGE_NODE: baseImage })).toMatchObject({ driver: 'docker', warning: null });
