@@ -189,6 +189,7 @@ export class House {
       CESTX_DRIVER: this.kind.driver,
       CESTX_ADMIN_KEY_FILE: join(this.data, 'admin-key'),
       CESTX_FAILPOINTS: failpoints,
+      CESTX_SAMPLE_MS: '500',
       ...this.#environment,
     };
     if (servers) {
