@@ -103,7 +103,8 @@ test('who waits for a machine hears of it in its state, in time or not, and when
 });
 
 test('of machines that start at once no more get up than fit; the others are refused before anything is made', async () => {
-  const commands = await Promise.all([1, 2, 3].map(() => around.startCommand(servingProgram())));
+  const command = await around.startCommand(servingProgram());
+  const commands = ['m-1', 'm-2', 'm-3'].map((machineId) => ({ ...command, machineId }));
   const ends = await Promise.all(commands.map((command) => around.order(StartMachine, command)));
   const refused = ends.filter((end) => 'failed' in end);
   expect(refused).toHaveLength(1);
@@ -122,8 +123,8 @@ test('of machines that start at once no more get up than fit; the others are ref
   });
   expect([...page.items, ...rest.items]).toEqual(all);
   expect([page.items.length, rest.nextCursor]).toEqual([1, null]);
-  const other = await around.startCommand(servingProgram());
-  expect(failureOf(await around.order(StartMachine, { ...other, project: 'other' }))).toMatchObject({
+  const other = { ...command, machineId: 'm-other', project: 'other' };
+  expect(failureOf(await around.order(StartMachine, other))).toMatchObject({
     code: 'no-capacity',
     message: 'The host may have 2 machines up at a time, and 2 are.',
   });
@@ -133,15 +134,13 @@ test('of machines that start at once no more get up than fit; the others are ref
   });
   const up = commands[ends.findIndex((end) => 'done' in end)];
   await around.order(RemoveMachine, { machineId: up?.machineId ?? '' });
-  const again = await around.startCommand(servingProgram());
-  expect(await around.order(StartMachine, again)).toHaveProperty('done');
+  expect(await around.order(StartMachine, { ...command, machineId: 'm-again' })).toHaveProperty('done');
 });
 
 test('a frozen machine is stopped when another needs its room, and is started when it is called and there is room again', async () => {
-  const [first, second, third] = await Promise.all(
-    [1, 2, 3].map(async (version) => around.startCommand(servingProgram(), { version })),
-  );
-  if (!first || !second || !third) throw new Error('three were asked for');
+  const first = await around.startCommand(servingProgram());
+  const second = { ...first, machineId: 'm-second', revision: 'limits-test-v2' };
+  const third = { ...first, machineId: 'm-third', revision: 'limits-test-v3' };
   await around.order(StartMachine, first);
   await around.order(StartMachine, second);
   await around.order(MoveMachine, { machineId: first.machineId, to: 'frozen' });
