@@ -26,6 +26,21 @@ function recorder() {
 }
 
 describe('the build queue', () => {
+  it('has builds wait while somebody needs them to rest, who waits for those that run', async () => {
+    const queue = new BuildQueue({ size: 2, timeout: 1000 });
+    const { events, work } = recorder();
+    const first = queue.run(of('first'), never, work('first'));
+    await sleep(5);
+    const rests = [queue.whileResting(work('rest')), queue.whileResting(work('other rest'))];
+    await sleep(1);
+    const second = queue.run(of('second'), never, work('second'));
+    await Promise.all([first, second, ...rests]);
+    expect(events.slice(0, 4)).toEqual(['first starts', 'first ends', 'rest starts', 'rest ends']);
+    expect(events.indexOf('second starts')).toBeGreaterThan(3);
+    await expect(queue.whileResting(() => Promise.reject(new Error('x')))).rejects.toThrow('x');
+    expect(await queue.run(of('third'), never, work('third'))).toBe('third');
+  });
+
   it('never runs more builds at once than it may, and runs them all', async () => {
     const queue = new BuildQueue({ size: 2, timeout: 1000 });
     const { work, most } = recorder();

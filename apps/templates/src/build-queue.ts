@@ -27,6 +27,7 @@ interface Place extends Waiting {
  * 2. Projects take turns: many builds of one delay another's by those that run, not by those that wait.
  * 3. Of one content only one runs at a time, so that the second finds what the first has made; whoever removes an artefact
  *    waits likewise.
+ * 4. Whoever needs all builds to rest gets it when those that run have ended; the others wait for him.
  */
 export class BuildQueue {
   readonly #timeout: number;
@@ -38,6 +39,8 @@ export class BuildQueue {
   readonly #lastTurns = new Map<string, number>();
   #turns = 0;
   #taken = 0;
+  #resting: Promise<void> = Promise.resolve();
+  #rests: { enter: () => void } | null = null;
 
   constructor(options: { size: number; timeout: number }) {
     this.#size = options.size;
@@ -79,6 +82,27 @@ export class BuildQueue {
     } finally {
       this.#leave(place);
     }
+  }
+
+  /** Runs `work` while no build does. */
+  async whileResting<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#resting.then(async () => {
+      await new Promise<void>((enter) => {
+        this.#rests = { enter };
+        this.#admit();
+      });
+      try {
+        return await work();
+      } finally {
+        this.#rests = null;
+        this.#admit();
+      }
+    });
+    this.#resting = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    return await mine;
   }
 
   async #inTurn<T>(
@@ -130,7 +154,8 @@ export class BuildQueue {
 
   #admit(): void {
     for (const place of planTurns(this.#waiting, this.#lastTurns)) {
-      if (this.#contents.has(place.content) || (place.needsTurn && this.#taken >= this.#size)) continue;
+      const full = this.#rests !== null || this.#taken >= this.#size;
+      if (this.#contents.has(place.content) || (place.needsTurn && full)) continue;
       this.#waiting.splice(this.#waiting.indexOf(place), 1);
       this.#contents.add(place.content);
       if (place.needsTurn) {
@@ -139,6 +164,7 @@ export class BuildQueue {
       }
       place.enter();
     }
+    if (this.#taken === 0) this.#rests?.enter();
     if (this.#waiting.length === 0 && this.#taken === 0) this.#lastTurns.clear();
     this.#tellPlaces();
   }

@@ -101,6 +101,29 @@ export class BuildStore {
     return rows.length > 0;
   }
 
+  /** Images that were pulled and that no build uses any more, the oldest first. */
+  async unusedImages(): Promise<Artifact[]> {
+    const rows: { artifact: Artifact }[] = await this.database.dataSource.query(
+      `SELECT artifact FROM build WHERE artifact IS NOT NULL AND template = 'image'
+       GROUP BY artifact HAVING bool_and(state = 'discarded') ORDER BY max(changed_at)`,
+    );
+    return rows.map(({ artifact }) => artifact);
+  }
+
+  async forgetUnused(artifact: Artifact): Promise<void> {
+    await this.database.dataSource.query(
+      `UPDATE build SET artifact = NULL WHERE artifact = $1::jsonb AND state = 'discarded'`,
+      [JSON.stringify(artifact)],
+    );
+  }
+
+  async projects(): Promise<string[]> {
+    const rows: { project: string }[] = await this.database.dataSource.query(
+      `SELECT DISTINCT project FROM build WHERE project <> ''`,
+    );
+    return rows.map(({ project }) => project);
+  }
+
   async hasBuilds(project: string): Promise<boolean> {
     return this.#rows.existsBy({ project, state: Not('discarded') });
   }

@@ -34,11 +34,14 @@ export class DiscardBuildHandler {
     const builder = this.builders.of(driver);
     const { artifact = null, template = null } = (await this.builds.find(buildId)) ?? {};
     await builder.clear(buildId, artifact);
-    // What was pulled may be somebody else's on this host as well; the disk budget sees to it.
-    const ours = artifact && template !== 'image';
-    if (ours && !(await this.builds.isUsed(artifact))) await builder.remove(artifact);
     await this.objects.remove(sbomName(buildId));
-    await this.builds.forgetArtifact(buildId);
+    if (template === 'image') {
+      // What was pulled stays until the disk is needed, and its row with it; what was on the host before is not ours.
+      if (artifact?.kind !== 'image' || !artifact.reference) await this.builds.forgetArtifact(buildId);
+    } else {
+      if (artifact && !(await this.builds.isUsed(artifact))) await builder.remove(artifact);
+      await this.builds.forgetArtifact(buildId);
+    }
     if (!(await this.builds.hasBuilds(project))) await builder.clearCache(project);
   }
 }

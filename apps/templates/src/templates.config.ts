@@ -42,6 +42,8 @@ export const templatesConfig = z.object({
   /** For all of one fetch; and how much may come over the network. */
   CESTX_GIT_TIMEOUT: durationSchema.refine((ms) => ms <= 300_000, 'must be at most 5m').prefault('60s'),
   CESTX_GIT_MAX_SIZE: sizeSchema.prefault('128Mi'),
+  /** What images and caches may take on the disk before those that no revision needs are removed. */
+  CESTX_DISK_BUDGET: sizeSchema.prefault('20Gi'),
   /** How long a source that no build needs is kept, counted from when it was last uploaded. */
   CESTX_SOURCE_GRACE: durationSchema.refine((ms) => ms >= 60_000, 'must be at least 1m').prefault('1h'),
   ...registryVariables,

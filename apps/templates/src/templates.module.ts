@@ -19,6 +19,7 @@ import { connectToEngine, DockerBuilder } from './builders/docker.builder.ts';
 import { ImageRegistry } from './builders/image-registry.ts';
 import { ProcessBuilder } from './builders/process.builder.ts';
 import { CheckTemplateHandler } from './check-template.handler.ts';
+import { CollectCachesLoop } from './collect-caches.loop.ts';
 import { CollectSourcesLoop } from './collect-sources.loop.ts';
 import { CreateBuild1763700000000 } from './create-build.migration.ts';
 import { CreateTemplate1764200000000 } from './create-template.migration.ts';
@@ -112,6 +113,7 @@ function makeQueue(config: TemplatesConfig): BuildQueue {
     TemplateResolver,
     TemplateStore,
     RemoveLeftoversLoop,
+    CollectCachesLoop,
     CollectSourcesLoop,
     { provide: Builders, useFactory: makeBuilders, inject: [ROOM_CONFIG] },
     { provide: GitFetcher, useFactory: makeFetcher, inject: [ROOM_CONFIG] },

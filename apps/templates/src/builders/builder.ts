@@ -56,6 +56,13 @@ export interface Builder {
   remove(artifact: Artifact): Promise<void>;
   /** Removes what a killed build left, but for `keep`, which is recorded and in use. */
   clear(buildId: string, keep: Artifact | null): Promise<void>;
+  /** Bytes that artefacts, caches and what they rest on take where they lie. */
+  diskUse(): Promise<number>;
+  /**
+   * Forgets what makes the next builds of these projects faster, the oldest first, until no more than `budget` bytes are taken
+   * or nothing of it is left. Called while no build runs.
+   */
+  trimCaches(projects: readonly string[], budget: number): Promise<void>;
   /** Forgets what makes the next build of a project faster; called when the project has no builds any more. */
   clearCache(project: string): Promise<void>;
 }

@@ -38,6 +38,8 @@ const databases = ['/var/lib/dpkg/status', '/lib/apk/db/installed'];
 const lookLabel = 'cestx.looked-into';
 const oldAfterSeconds = 600;
 const periodUs = 100_000;
+/** Images removed before it is measured again, for which the engine looks at all it has. */
+const trimmedAtOnce = 10;
 
 /** Builds images with the engine's own builder; each is pinned by its id and carries the labels of its build. */
 export class DockerBuilder implements Builder {
@@ -143,6 +145,33 @@ export class DockerBuilder implements Builder {
   async clearCache(project: string): Promise<void> {
     const label = [`${cacheLabel}=${project}`];
     await ask(this.#docker.pruneImages({ filters: { dangling: ['true'], label } }));
+  }
+
+  async diskUse(): Promise<number> {
+    const { LayersSize } = (await ask(this.#docker.df())) as { LayersSize: number };
+    return LayersSize;
+  }
+
+  async trimCaches(projects: readonly string[], budget: number): Promise<void> {
+    const kept = new Set<string>();
+    // Only what nothing else rests on can go; what it rested on may then be the next.
+    for (;;) {
+      const found = await ask(
+        this.#docker.listImages({ filters: { dangling: ['true'], label: [cacheLabel] } }),
+      );
+      const candidates = (found ?? [])
+        .filter(({ Id, Labels }) => !kept.has(Id) && projects.includes(Labels?.[cacheLabel] ?? ''))
+        .toSorted((a, b) => a.Created - b.Created);
+      if (candidates.length === 0 || (await this.diskUse()) <= budget) return;
+      for (const { Id } of candidates.slice(0, trimmedAtOnce)) {
+        kept.add(Id);
+        // One that a container still uses stays.
+        await this.#docker
+          .getImage(Id)
+          .remove()
+          .catch(() => undefined);
+      }
+    }
   }
 
   async #removeImage(id: string): Promise<void> {

@@ -90,6 +90,14 @@ export class ImageRegistry {
     if (RepoTags.length > 1) await this.#docker.getImage(name).remove({ noprune: true });
   }
 
+  /** Removes a pulled image, unless a container uses it or somebody has given it another name. */
+  async drop({ image }: ImageArtifact): Promise<void> {
+    await this.#docker
+      .getImage(image)
+      .remove()
+      .catch(() => undefined);
+  }
+
   /** An image of the host's own, but for those that were built for some project. */
   async #own(image: string): Promise<Docker.ImageInspectInfo | null> {
     const info = await this.#docker

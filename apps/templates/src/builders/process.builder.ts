@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, realpath, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -116,6 +116,23 @@ export class ProcessBuilder implements Builder {
     await rm(this.#cacheOf(project), { recursive: true, force: true });
   }
 
+  diskUse(): Promise<number> {
+    return bytesIn([this.#folder]);
+  }
+
+  async trimCaches(projects: readonly string[], budget: number): Promise<void> {
+    const caches = await Promise.all(
+      projects.map(async (project) => {
+        const about = await stat(this.#cacheOf(project)).catch(() => null);
+        return { project, usedAt: about?.mtimeMs ?? 0 };
+      }),
+    );
+    for (const { project } of caches.toSorted((a, b) => a.usedAt - b.usedAt)) {
+      if ((await this.diskUse()) <= budget) return;
+      await this.clearCache(project);
+    }
+  }
+
   #cacheOf(project: string): string {
     return join(this.#folder, '.cache', project);
   }
@@ -129,6 +146,7 @@ export class ProcessBuilder implements Builder {
     await rm(path, { recursive: true, force: true });
     await mkdir(path, { recursive: true, mode: 0o755 });
     await mkdir(cache, { recursive: true, mode: 0o755 });
+    await utimes(cache, new Date(), new Date());
     const sandbox = await BuildSandbox.open(this.#options.limits, [path, process.execPath, program]);
     if (sandbox.warning !== null) request.log(sandbox.warning);
     for (const note of plan.notes) request.log(note);
