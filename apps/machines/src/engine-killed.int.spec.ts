@@ -2,18 +2,38 @@ import { existsSync } from 'node:fs';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { defaultResources } from '#contracts';
-import { crunAvailable, eventually, ownEnginePossible, startOwnEngine, type OwnEngine } from '#testing';
+import { startRoom, type RunningRoom } from '#boot';
+import { defaultResources, MoveMachine, RemoveMachine, StartMachine } from '#contracts';
+import {
+  crunAvailable,
+  eventually,
+  ownEnginePossible,
+  startOwnEngine,
+  startTestServers,
+  type OwnEngine,
+  type TestServers,
+} from '#testing';
 
-import type { MachineSpec } from '../machine.driver.ts';
-import { DockerDriver } from './docker.driver.ts';
-import { connectToEngine } from './engine.ts';
+import { DockerDriver } from './drivers/docker.driver.ts';
+import { connectToEngine } from './drivers/engine.ts';
+import type { MachineSpec } from './machine.driver.ts';
+import { addressOf, call, RoomSurroundings } from './machines-room.fixture.ts';
+import { machinesRoom } from './machines.module.ts';
 
-describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
+let engine: OwnEngine;
+let image: string;
+beforeAll(async () => {
+  if (!ownEnginePossible()) return;
+  engine = await startOwnEngine();
+  image = await engine.image(
+    `process.on('SIGTERM', () => process.exit(0)); require('node:http').createServer((q, r) => r.end('hello')).listen(8080)`,
+  );
+});
+afterAll(() => engine?.close());
+
+describe.skipIf(!ownEnginePossible())('the docker driver on an engine of its own', () => {
   const [busy, resting, ofCrun] = ['m-busy', 'm-resting', 'm-of-crun'];
-  let engine: OwnEngine;
   let driver: DockerDriver;
-  let image: string;
   const specOf = (id: string, runtime?: 'crun'): MachineSpec => ({
     id,
     project: 'default',
@@ -31,10 +51,6 @@ describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
   const stateOf = async (id: string): Promise<string | undefined> => (await driver.inspect(id))?.state;
 
   beforeAll(async () => {
-    engine = await startOwnEngine();
-    image = await engine.image(
-      `process.on('SIGTERM', () => process.exit(0)); require('node:http').createServer((q, r) => r.end('hello')).listen(8080)`,
-    );
     driver = new DockerDriver({ host: engine.host, house: 'killed' });
     await driver.open();
     for (const id of [busy, resting]) {
@@ -45,7 +61,6 @@ describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
   });
   afterAll(async () => {
     await driver?.close();
-    await engine?.close();
   });
 
   test('crun runs, freezes and measures a machine like the runtime the engine takes by itself', async ({
@@ -65,7 +80,7 @@ describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
     await driver.remove(ofCrun);
   });
 
-  test('that is killed leaves its machines answering, lets the frozen go, and its return is no fault of theirs', async () => {
+  test('an engine that is killed leaves its machines answering, lets the frozen go, and its return is no fault of theirs', async () => {
     const told: string[] = [];
     driver.onExit((id) => told.push(id));
     const bridge = existsSync('/sys/class/net/docker0');
@@ -97,5 +112,52 @@ describe.skipIf(!ownEnginePossible())('an engine of our own', () => {
     expect(await driver.list()).toEqual([]);
     // Nor did it take anything from the engine beside it.
     expect(existsSync('/sys/class/net/docker0')).toBe(bridge);
+  });
+});
+
+describe.skipIf(!ownEnginePossible())('a machines room whose engine is killed', () => {
+  let servers: TestServers;
+  let around: RoomSurroundings;
+  let room: RunningRoom | null = null;
+  const start = () =>
+    startRoom(machinesRoom, { ...around.environment, CESTX_DRIVER: 'docker', DOCKER_HOST: engine.host });
+
+  beforeAll(async () => {
+    servers = await startTestServers();
+    around = await RoomSurroundings.open('process', servers, 'engine-test');
+    room = await start();
+  });
+  afterAll(async () => {
+    await room?.stop();
+    await around?.close();
+    await servers?.stop();
+  });
+
+  test('keeps calls going, wakes what is frozen, has everything back afterwards, and can stop meanwhile', async () => {
+    const command = { ...(await around.startCommand('')), artifact: { kind: 'image', image } as const };
+    const { machineId } = command;
+    const address = addressOf(await around.order(StartMachine, command));
+    await around.setRoute({});
+    await around.order(MoveMachine, { machineId, to: 'frozen' });
+    const answering = async (): Promise<string | null> => {
+      const endpoint = around.endpoints.get(machineId);
+      return endpoint?.state === 'ready' ? call(endpoint.address) : null;
+    };
+
+    await engine.kill();
+    expect((await around.wake()).endpoint.address).toBe(address);
+    expect(await call(address)).toBe('hello');
+    await engine.start();
+    await eventually(answering, { timeoutMs: 30_000 });
+
+    await engine.kill();
+    await room?.stop();
+    room = null;
+    await engine.start();
+    room = await start();
+    expect((await around.wake()).endpoint.machine).toBe(machineId);
+    await eventually(answering, { timeoutMs: 30_000 });
+    await around.order(RemoveMachine, { machineId });
+    expect(await connectToEngine(engine.host).listContainers({ all: true })).toEqual([]);
   });
 });
