@@ -15,11 +15,14 @@ import { MachineRest } from './machine-rest.ts';
 import { MachineRunner } from './machine-runner.ts';
 import type { MachineRow } from './machine.entity.ts';
 import { endpointOf, MachineStore } from './machine.store.ts';
+import { isDue } from './plan-machines.ts';
 import { planMore, planWake, type MorePlan, type WakeableMachine } from './plan-wake.ts';
 import { inMachineSpan } from './trace-driver.ts';
 
 export type Woken = Pick<ResponseOf<typeof WakeFunction>, 'endpoint' | 'from'>;
 
+/** For the end of a machine to be noted, its last lines with it. */
+const noteMs = 5000;
 /** Beyond what its program may take to start: time of the engine. */
 const createPatienceMs = 30_000;
 
@@ -93,7 +96,7 @@ export class FunctionWaker {
       else if (plan.kind === 'use') {
         const woken = await this.#use(plan.id);
         if (woken) return woken;
-        gone.add(plan.id);
+        if (this.book.get(plan.id)?.state === 'running') gone.add(plan.id);
       } else {
         try {
           return await this.#carryOut(key, plan);
@@ -139,6 +142,12 @@ export class FunctionWaker {
     if (seen?.state === 'running' && row?.state === 'running' && row.address)
       return this.#woken(row, row.address, 'running');
     this.runner.suspect();
+    // Its end is noted within moments, and then it can be started again.
+    await this.book.until(
+      () => (this.book.get(id)?.state === 'running' ? undefined : true),
+      noteMs,
+      this.runner.stopping,
+    );
     return null;
   }
 
@@ -207,8 +216,7 @@ export class FunctionWaker {
     if (row.state === 'running' && row.address) return this.#woken(row, row.address, 'running');
     if (row.state === 'frozen' || row.state === 'creating')
       throw new CestxError('conflict', `The machine ${id} is ${row.state}.`);
-    if (row.retryAt && row.retryAt.getTime() > Date.now() && row.state === 'failed')
-      throw this.#crashLoop(id);
+    if (row.state === 'failed' && row.retryAt && !isDue(row.retryAt, Date.now())) throw this.#crashLoop(id);
     try {
       const address = await inMachineSpan('start machine', id, () =>
         this.runner.up(row, this.runner.stopping),

@@ -119,6 +119,11 @@ export class MachineRest {
     reason: string,
     patienceMs: number,
   ): Promise<Rested> {
+    if (patienceMs === 0) {
+      // Asked before it leaves traffic: connections that last are told to end when it does.
+      const { complete, calls } = await this.#work(row);
+      if (!complete || calls > 0) return 'in-use';
+    }
     const drain: Drain = { wanted: false, closing: false };
     this.#drains.set(row.id, drain);
     try {
@@ -141,24 +146,32 @@ export class MachineRest {
 
   /** False as soon as somebody wants it, when it has work and there is no patience, or when patience is over. */
   async #untilIdle(row: MachineRow, drain: Drain, patienceMs: number): Promise<boolean> {
-    const { project, function: name, id } = row;
     const deadline = performance.now() + Math.max(patienceMs, unheardMs);
     while (!drain.wanted && !this.runner.stopping.aborted) {
-      const answers = await this.messenger.askAll(
-        inFlightSubject,
-        { project, function: name, machine: id },
-        inFlightResponseSchema,
-        { waitMs: answerWithinMs },
-      );
+      const { complete, calls, open } = await this.#work(row);
       if (drain.wanted) return false;
-      const now = performance.now();
-      const calls = answers.reduce((sum, answer) => sum + answer.calls, 0);
-      const complete = this.activity.isKnown(now) && answers.length >= this.activity.callers(now);
-      if (complete && calls === 0 && answers.every(({ open }) => !open)) return true;
-      if (now >= deadline || (calls > 0 && patienceMs === 0)) return false;
+      if (complete && calls === 0 && !open) return true;
+      if (performance.now() >= deadline || (calls > 0 && patienceMs === 0)) return false;
       await delay(askEveryMs, null, { signal: this.runner.stopping }).catch(() => undefined);
     }
     return false;
+  }
+
+  /** Its calls in flight, whether more may begin, and whether everybody who calls machines has answered. */
+  async #work({
+    project,
+    function: name,
+    id,
+  }: MachineRow): Promise<{ complete: boolean; calls: number; open: boolean }> {
+    const request = { project, function: name, machine: id };
+    const options = { waitMs: answerWithinMs };
+    const answers = await this.messenger.askAll(inFlightSubject, request, inFlightResponseSchema, options);
+    const now = performance.now();
+    return {
+      complete: this.activity.isKnown(now) && answers.length >= this.activity.callers(now),
+      calls: answers.reduce((sum, answer) => sum + answer.calls, 0),
+      open: answers.some((answer) => answer.open),
+    };
   }
 
   async #freeze(row: MachineRow, reason: string): Promise<void> {

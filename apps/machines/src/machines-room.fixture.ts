@@ -180,12 +180,13 @@ export class RoomSurroundings {
   }
 
   /** A process that calls machines: it reports all the time, and answers what is in flight unless it is told to be silent. */
-  startCaller(name: string): { calls: number; silent: boolean; stop: () => void } {
-    const caller = { calls: 0, silent: false, stop: () => clearInterval(timer) };
+  startCaller(name: string): { calls: number; silent: boolean; asked: number; stop: () => void } {
+    const caller = { calls: 0, silent: false, asked: 0, stop: () => clearInterval(timer) };
     const report = { caller: name, functions: [] };
     const timer = setInterval(() => this.messenger.tell(activitySubject(name), report), 100);
     this.connection.subscribe(inFlightSubject, {
       callback: (_, message) => {
+        caller.asked++;
         if (!caller.silent) message.respond(JSON.stringify({ calls: caller.calls, open: false }));
       },
     });

@@ -48,6 +48,8 @@ test('a machine in a crash loop waits for its time', () => {
   const early = wanted({ state: 'failed', retryAt: new Date(now + 1) });
   expect(planMachines([early], [], now)).toEqual([]);
   expect(planMachines([early], [], now + 1)).toEqual([{ kind: 'start', id: 'm' }]);
+  const clockSetBack = now - 3_600_000;
+  expect(planMachines([early], [], clockSetBack)).toEqual([{ kind: 'start', id: 'm' }]);
 });
 
 test('a stranger of our house goes', () => {

@@ -61,7 +61,7 @@ function planOne(machine: WantedMachine, seen: SeenMachine | undefined, now: num
     case 'failed':
       if (seen?.state === 'running' || seen?.state === 'frozen') return { kind: 'stop', id };
       // Without a time it rests until somebody calls it.
-      return machine.retryAt && machine.retryAt.getTime() <= now ? { kind: 'start', id } : null;
+      return machine.retryAt && isDue(machine.retryAt, now) ? { kind: 'start', id } : null;
     default:
       // `creating` is the business of the command, which comes again when it was cut off.
       return null;
@@ -71,6 +71,12 @@ function planOne(machine: WantedMachine, seen: SeenMachine | undefined, now: num
 /** A machine that ran this long before it exited is not in a crash loop. */
 export const soundAfterMs = 60_000;
 const maxBackoffMs = 60_000;
+
+/** A time further away than any wait was set before the clock was. */
+export function isDue(retryAt: Date, now: number): boolean {
+  const wait = retryAt.getTime() - now;
+  return wait <= 0 || wait > maxBackoffMs;
+}
 
 /** Exits in a row so far, this one included. */
 export function countExits(before: number, runningSince: Date | null, now: number): number {

@@ -1,4 +1,5 @@
 import type { MachineRow } from './machine.entity.ts';
+import { isDue } from './plan-machines.ts';
 
 /** A machine of the revision that is asked for. */
 export type WakeableMachine = Pick<MachineRow, 'id' | 'state' | 'retryAt'> & {
@@ -40,7 +41,7 @@ export function planMore(machines: readonly WakeableMachine[], now: number): Mor
   const frozen = idle.find(({ state }) => state === 'frozen');
   if (frozen) return { kind: 'thaw', id: frozen.id };
   const startable = idle.find(
-    ({ state, retryAt }) => state === 'stopped' || (state === 'failed' && (retryAt?.getTime() ?? 0) <= now),
+    ({ state, retryAt }) => state === 'stopped' || (state === 'failed' && (!retryAt || isDue(retryAt, now))),
   );
   if (startable) return { kind: 'start', id: startable.id };
   const failed = idle.find(({ state }) => state === 'failed');
