@@ -17,6 +17,8 @@ const rounds = 3;
 const secondsEach = 4;
 const connections = 32;
 const roundTrips = 4000;
+/** Calls at a time of one machine: what a user may set is on, as traces, metrics and reports of activity are. */
+const concurrency = 100;
 
 /** A function as small as can be, so that what is measured is the way to it. */
 const hello = `require('node:http').createServer((request, response) => {
@@ -60,7 +62,7 @@ const route = {
   host: 'hello.localhost',
   traffic: [{ revision: 'hello-v1', percent: 100 }],
   timeout: 30_000,
-  concurrency: 0,
+  concurrency,
   scale: defaultScale,
 };
 const endpoint = {
@@ -68,7 +70,7 @@ const endpoint = {
   revision: 'hello-v1',
   address: `127.0.0.1:${ports.direct}`,
   state: 'ready',
-  concurrency: 0,
+  concurrency,
 };
 
 try {
