@@ -1,3 +1,4 @@
+import { eventually } from '#testing';
 import { expect, test } from 'vitest';
 
 import { deployHello, removeAndWait } from './harness/deploy.ts';
@@ -18,8 +19,12 @@ inEachHouse(
         expect(sample).toMatchObject({ machine: id, memoryBytes: expect.any(Number) });
         break;
       }
-      const metrics = await (await fetch(`${house().url}/metrics`)).text();
-      expect(metrics).toMatch(new RegExp(`cestx_machine_memory_bytes\\{.*machine="${id}"\\} [1-9]`));
+      await eventually(async () => {
+        const metrics = await (await fetch(`${house().url}/metrics`)).text();
+        expect(metrics).toMatch(new RegExp(`cestx_machine_memory_bytes\\{.*machine="${id}"\\} [1-9]`));
+        expect(metrics).toMatch(/cestx_host_machines\{what="taken"\} \d/);
+        return true;
+      });
       const { memoryBytes, machines } = await client.getCapacity();
       expect(machines.used).toBeGreaterThan(0);
       expect(memoryBytes.used).toBeLessThan(memoryBytes.total);

@@ -1,14 +1,18 @@
 import {
+  GetCapacity,
   ListMachines,
   MachineChanged,
   machineSampleSchema,
   statsSubject,
   type Machine,
   type MachineSample,
+  type ResponseOf,
 } from '#contracts';
 import type { Messenger } from '#messaging';
 
-/** Milliseconds between two readings of the whole list: a change may be missed while the link is broken. */
+type Capacity = ResponseOf<typeof GetCapacity>;
+
+/** Milliseconds between two readings of the whole list, for a change may be missed while the link is broken, and of the capacity. */
 const readAgainMs = 15_000;
 
 /** What machines use and how they are, in the text format of Prometheus: what was heard last of each. */
@@ -16,6 +20,7 @@ export class MachineMetrics {
   private readonly messenger: Pick<Messenger, 'ask'>;
   private readonly machines = new Map<string, Machine>();
   private readonly samples = new Map<string, MachineSample>();
+  private capacity: Capacity | null = null;
   private readAt = -Infinity;
 
   constructor(messenger: Pick<Messenger, 'ask' | 'listen' | 'subscribe'>) {
@@ -30,20 +35,26 @@ export class MachineMetrics {
   /** Never waits for the machines room: who scrapes wants to know of the rest, too, while it is away. */
   render(): string {
     if (performance.now() - this.readAt > readAgainMs) this.readAgain();
-    return renderMachines([...this.machines.values()], this.samples);
+    return (
+      renderMachines([...this.machines.values()], this.samples) +
+      (this.capacity ? renderCapacity(this.capacity) : '')
+    );
   }
 
   private readAgain(): void {
     this.readAt = performance.now();
-    this.messenger.ask(ListMachines, {}).then(
-      ({ items }) => {
-        const there = new Set(items.map(({ id }) => id));
-        for (const id of [...this.machines.keys(), ...this.samples.keys()])
-          if (!there.has(id)) this.forget(id);
-        for (const machine of items) this.note(machine);
-      },
-      () => undefined,
-    );
+    this.read().catch(() => {
+      // The machines room is away: the next scrape tries again.
+      this.readAt = -Infinity;
+    });
+  }
+
+  private async read(): Promise<void> {
+    const { items } = await this.messenger.ask(ListMachines, {});
+    const there = new Set(items.map(({ id }) => id));
+    for (const id of [...this.machines.keys(), ...this.samples.keys()]) if (!there.has(id)) this.forget(id);
+    for (const machine of items) this.note(machine);
+    this.capacity = await this.messenger.ask(GetCapacity, {});
   }
 
   private note(machine: Machine): void {
@@ -68,7 +79,7 @@ export function renderMachines(
       const sample = samples.get(machine.id);
       return sample ? [[labelsOf(machine), value(sample)] as [string, number]] : [];
     });
-  return [
+  return lines([
     ...metric(
       'cestx_machine_cpu_seconds_total',
       'Time on the processor since the machine was started.',
@@ -93,9 +104,23 @@ export function renderMachines(
       'gauge',
       machines.map((machine) => [`${labelsOf(machine)},state="${machine.state}"`, 1]),
     ),
-  ]
-    .map((line) => `${line}\n`)
-    .join('');
+  ]);
+}
+
+function renderCapacity({ memoryBytes, cpu, machines }: Capacity): string {
+  const both = ({ total, used }: { total: number; used: number }): [string, number][] => [
+    ['what="total"', total],
+    ['what="taken"', used],
+  ];
+  return lines([
+    ...metric('cestx_host_memory_bytes', 'Memory for machines.', 'gauge', both(memoryBytes)),
+    ...metric('cestx_host_cpu_cores', 'Cores for machines, handed out many times.', 'gauge', both(cpu)),
+    ...metric('cestx_host_machines', 'Machines that may be up.', 'gauge', both(machines)),
+  ]);
+}
+
+function lines(all: readonly string[]): string {
+  return all.map((line) => `${line}\n`).join('');
 }
 
 function labelsOf({ id, project, function: name, revision }: Machine): string {
