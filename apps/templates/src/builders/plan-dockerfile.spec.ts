@@ -63,6 +63,12 @@ COPY --from=two /a /b`;
     expect(after('COPY app.tar.gz /app/')).toBe('COPY app.tar.gz /app/');
   });
 
+  it('goes without the caches of BuildKit, which make no difference to the result', () => {
+    const made = plan('FROM a\nRUN --mount=type=cache,target=/root/.npm --network=default npm ci\n');
+    expect(made.text).toContain('\nRUN npm ci\n');
+    expect(made.notes[0]).toContain('type=cache is left out');
+  });
+
   it('is built for this host, which is told', () => {
     const made = plan('FROM --platform=$BUILDPLATFORM a:1 AS x');
     expect(made.text).toBe('FROM a:1 AS x\nLABEL cestx.cache=shop\n');
@@ -84,6 +90,8 @@ describe('refused with its line and what to do is', () => {
     ],
     ['a mount after a continuation', 'RUN \\\n  --mount=type=secret,id=x cat /run/secrets/x', 'RUN --mount'],
     ['a mount in small letters behind a comment', 'run \\\n# x\n\t--mount=type=ssh x', 'RUN --mount'],
+    ['one mount behind another', 'RUN --mount=type=cache,target=/x --mount=target=/s true', 'mounts nothing'],
+    ['a cache of another’s image', 'RUN --mount=type=cache,target=/x,from=y true', 'mounts nothing'],
     ['the host’s network', 'RUN --network=host curl http://127.0.0.1', 'RUN --network'],
     ['privileges', 'RUN --security=insecure mount', 'RUN --security'],
     ['an option nobody knows', 'RUN --device=/dev/kvm x', 'BuildKit'],

@@ -61,6 +61,7 @@ export function checkTriggers(image: string, triggers: readonly string[]): void 
 function checkTrigger(instruction: Instruction): void {
   const { keyword, flags, line } = instruction;
   if (['FROM', 'ONBUILD'].includes(keyword)) throw refuse(line, `ONBUILD ${keyword} is not possible`);
+  if (keyword === 'RUN') refuseFlags(instruction);
   // The engine reads it from the image, so that it cannot be turned into COPY.
   if (keyword === 'ADD')
     throw refuse(line, 'ONBUILD must not ADD, which could fetch and unpack; COPY does neither');
@@ -87,7 +88,7 @@ function writeChecked(
       if (reading.stages.length === 0) readArgs(text, reading.args, args);
       break;
     case 'RUN':
-      checkRun(instruction);
+      checkRun(instruction, reading);
       refuseHeredoc(instruction);
       break;
     case 'ADD':
@@ -112,14 +113,26 @@ function refuseFlags({ keyword, flags: [flag], line }: Instruction): void {
   if (flag !== undefined) throw refuse(line, `${keyword} ${flag} ${buildKit}`);
 }
 
-function checkRun({ flags: [flag], line }: Instruction): void {
-  if (flag === undefined) return;
+/** Of what BuildKit adds, only what makes no difference to the result is left out; the rest would not be what its author meant. */
+function checkRun({ flags, line }: Instruction, { notes }: Reading): void {
   const why: Record<string, string> = {
-    '--mount': `mounts nothing here: it ${buildKit}; copy what is needed with COPY, and leave caches out`,
+    '--mount': `mounts nothing here: it ${buildKit}; copy what is needed with COPY`,
     '--network': 'has the network of every build; leave the option out',
     '--security': 'never has more privileges than other programs; leave the option out',
   };
-  throw refuse(line, `RUN ${flag.split('=', 1)[0]} ${why[flag.split('=', 1)[0] ?? ''] ?? buildKit}`);
+  for (const flag of flags) {
+    const [name = '', value = ''] = flag.split(/=(.*)/s);
+    const options = value.split(',');
+    if (
+      name === '--mount' &&
+      options.includes('type=cache') &&
+      !options.some((option) => option.startsWith('from='))
+    ) {
+      notes.add('RUN --mount=type=cache is left out: builds keep layers, and no other caches.');
+    } else if (!['--network=default', '--security=sandbox'].includes(flag)) {
+      throw refuse(line, `RUN ${name} ${why[name] ?? buildKit}`);
+    }
+  }
 }
 
 function refuseHeredoc({ keyword, text, line }: Instruction): void {
