@@ -15,13 +15,18 @@ const commands: [string, RoomName][] = [
   ['drain-machines', 'machines'],
 ];
 const places = ['before-effect', 'after-effect', 'after-commit'];
-const points = commands.flatMap(([command, room]) => places.map((place) => ({ command, room, place })));
+const sagaPoints = commands.flatMap(([command, room]) => places.map((place) => ({ command, room, place })));
+
+/** The points of the deploy saga to try in a house. */
+export function pointsFor(kind: HouseKind): typeof sagaPoints {
+  return byTurns(kind, sagaPoints);
+}
 
 /**
- * The points to try in a house: each point in one of the houses, by turns, since what happens at a point is the same code in all of
- * them; every point in every house with CESTX_E2E=full.
+ * Each point in one of the houses, by turns, since what happens at a point is the same code in all of them; every point in every
+ * house with CESTX_E2E=full.
  */
-export function pointsFor(kind: HouseKind): typeof points {
+export function byTurns<T>(kind: HouseKind, points: T[]): T[] {
   if (process.env['CESTX_E2E'] === 'full') return points;
   return points.filter((_, index) => index % houseKinds.length === houseKinds.indexOf(kind));
 }

@@ -1,5 +1,6 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 
+import { failpoint } from '#messaging';
 import { inSpan, withRoom } from '#storage';
 
 import type { MachineDriver } from './machine.driver.ts';
@@ -7,7 +8,10 @@ import type { MachineDriver } from './machine.driver.ts';
 const traced = ['create', 'start', 'stop', 'remove', 'freeze', 'thaw'] as const;
 type Traced = (typeof traced)[number];
 
-/** The same driver, with a span around every call that changes something, so that a trace shows where the time goes. */
+/**
+ * The same driver, with a span around every call that changes something, so that a trace shows where the time goes; before
+ * and behind it tests of bad days may break the room (`driver-freeze:after-effect:kill`).
+ */
 export function traceDriver(driver: MachineDriver): MachineDriver {
   return new Proxy(driver, {
     get(target, property) {
@@ -15,11 +19,12 @@ export function traceDriver(driver: MachineDriver): MachineDriver {
       if (typeof value !== 'function') return value;
       if (!isTraced(property)) return value.bind(target) as unknown;
       return (...words: [string | { id: string }, ...unknown[]]) =>
-        inMachineSpan(
-          `${target.name} ${property}`,
-          idOf(words[0]),
-          () => value.apply(target, words) as Promise<unknown>,
-        );
+        inMachineSpan(`${target.name} ${property}`, idOf(words[0]), async () => {
+          failpoint(`driver-${property}`, 'before-effect');
+          const result: unknown = await value.apply(target, words);
+          failpoint(`driver-${property}`, 'after-effect');
+          return result;
+        });
     },
   });
 }
