@@ -45,7 +45,8 @@ export class ScaleFunctionsLoop implements OnApplicationBootstrap, BeforeApplica
   readonly #scales = new Map<string, RevisionScale>();
   #stops: (() => unknown)[] = [];
   #running: Promise<void> | undefined;
-  #silenceToldAt = -Infinity;
+  /** At a start nobody has reported yet. */
+  #silenceToldAt = performance.now();
 
   constructor(
     private readonly decisions: DecisionStore,
