@@ -261,7 +261,7 @@ export function createClient(options: ClientOptions): Client {
       };
       for await (const sample of again(stream, () => isOver, signal)) {
         // A stream that was opened again begins with the sample it broke off at.
-        if (sample.at <= last) continue;
+        if (sample.at === last) continue;
         last = sample.at;
         yield sample;
       }

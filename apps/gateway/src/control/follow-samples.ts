@@ -26,17 +26,14 @@ export async function* followSamples(
   const onAbort = (): void => wake();
   signal.addEventListener('abort', onAbort);
   try {
-    let last = '';
-    for (const sample of (await messenger.ask(ListMachineSamples, asked)).items) {
-      last = sample.at;
-      yield sample;
-    }
+    const { items } = await messenger.ask(ListMachineSamples, asked);
+    // What was heard while the kept ones were read may be among them. Not by which is later: the clock may be set.
+    const kept = new Set(items.map(({ at }) => at));
+    yield* items;
     while (!signal.aborted) {
       const next = heard.shift();
       if (next) {
-        // What was heard while the kept ones were read may be among them.
-        if (next.at > last) yield next;
-        last = next.at > last ? next.at : last;
+        if (!kept.delete(next.at)) yield next;
         continue;
       }
       const silent = await new Promise<boolean>((resolve) => {
