@@ -4,18 +4,18 @@ import type { House } from './house.ts';
 import { helloSource, nodeApp } from './sample-apps.ts';
 
 /** Hands a source in and waits for the deployment's end, whatever it is. Outlives parts of the platform going away. */
-export async function deployAndWait(house: House, source: Buffer): Promise<Deployment> {
+export async function deployAndWait(house: House, source: Buffer, timeoutMs?: number): Promise<Deployment> {
   const { deploymentId } = await house.client.deployFunction({ source });
-  return waitForEnd(house, deploymentId);
+  return waitForEnd(house, deploymentId, timeoutMs);
 }
 
 export async function deployHello(house: House, name: string, version = 'one'): Promise<Deployment> {
   return deployAndWait(house, await nodeApp(name, helloSource(version)));
 }
 
-export async function removeAndWait(house: House, name: string): Promise<Deployment> {
+export async function removeAndWait(house: House, name: string, timeoutMs?: number): Promise<Deployment> {
   const { deploymentId } = await house.client.removeFunction(name);
-  return waitForEnd(house, deploymentId);
+  return waitForEnd(house, deploymentId, timeoutMs);
 }
 
 /** Changes how a live function scales and rests, and waits until that holds. */
