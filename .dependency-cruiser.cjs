@@ -7,6 +7,7 @@ const tests = `${spec}|^e2e/|^bench/|^scripts/|^libs/testing/`;
 const libs = {
   contracts: [],
   builds: ['contracts'],
+  events: ['contracts'],
   storage: ['contracts'],
   messaging: ['contracts', 'storage'],
   invocation: ['contracts', 'storage', 'messaging'],

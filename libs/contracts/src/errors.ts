@@ -29,6 +29,11 @@ export const errorCodes = {
   },
   'not-found': { http: 404, grpc: 'NOT_FOUND', help: 'Check the name; `cestx list` shows what exists.' },
   conflict: { http: 409, grpc: 'FAILED_PRECONDITION', help: 'Look at the present state and try again.' },
+  'invalid-event': {
+    http: 400,
+    grpc: 'INVALID_ARGUMENT',
+    help: 'Correct the attribute the message names; see https://cloudevents.io for what an event needs.',
+  },
   'too-large': {
     http: 413,
     grpc: 'RESOURCE_EXHAUSTED',
