@@ -17,6 +17,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{apps,libs}/**/*.spec.ts', 'scripts/**/*.spec.ts', 'docs/**/*.spec.ts'],
+          // Pure as they are, on a machine that is busy with other things they may be slow.
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
           exclude: ['**/*.int.spec.ts', '**/node_modules/**', '**/dist/**'],
         },

@@ -4,7 +4,14 @@ import { JetStreamServer, Messenger, OutboxRelay, Publisher, connectNats } from 
 import { openDatabase } from '#storage';
 import { startRoom } from '#boot';
 import * as contracts from '#contracts';
-import { DeployFunction, DeploymentChanged, kebab, manifestSchema, type CommandType } from '#contracts';
+import {
+  DeployFunction,
+  DeploymentChanged,
+  eventSettingsSchema,
+  kebab,
+  manifestSchema,
+  type CommandType,
+} from '#contracts';
 import { startTestServers } from '#testing';
 import { pino } from 'pino';
 
@@ -91,6 +98,7 @@ for (let run = 0; run < runs; run++) {
     sourceDigest: 'a'.repeat(64),
     build: { args: {} },
     settings,
+    events: eventSettingsSchema.parse(settings),
     scale: settings.scale,
   });
   await ended;

@@ -23,6 +23,7 @@ inEachHouse(
         'start-machine': 'done',
         'register-route': 'done',
         'subscribe-logs': 'done',
+        'set-triggers': 'done',
         'make-live': 'done',
         'drain-replaced': 'done',
       });

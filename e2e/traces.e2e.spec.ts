@@ -51,6 +51,7 @@ function expectWholeTrace(spans: Span[], traceId: string | null): void {
     'start-machine',
     'register-route',
     'subscribe-logs',
+    'set-triggers',
     'shift-traffic',
   ]) {
     const hops = spans.filter((span) => span.name.includes(command)).map((span) => span.kind);

@@ -8,7 +8,16 @@ import { dockerAvailable, eventually, freePort, startTestServers, type TestServe
 
 import { startPlatformProcess, type PlatformProcess } from './child.ts';
 
-export const rooms = ['gateway', 'deployments', 'templates', 'machines', 'routes', 'logs', 'scaler'] as const;
+export const rooms = [
+  'gateway',
+  'deployments',
+  'templates',
+  'machines',
+  'routes',
+  'logs',
+  'scaler',
+  'triggers',
+] as const;
 export type RoomName = (typeof rooms)[number];
 
 export interface HouseKind {

@@ -11,6 +11,7 @@ const commands: [string, RoomName][] = [
   ['start-machine', 'machines'],
   ['register-route', 'routes'],
   ['subscribe-logs', 'logs'],
+  ['set-triggers', 'triggers'],
   ['shift-traffic', 'routes'],
   ['drain-machines', 'machines'],
 ];

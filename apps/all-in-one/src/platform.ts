@@ -12,6 +12,7 @@ import { logsRoom } from '../../logs/src/logs.module.ts';
 import { machinesRoom } from '../../machines/src/machines.module.ts';
 import { routesRoom } from '../../routes/src/routes.module.ts';
 import { scalerRoom } from '../../scaler/src/scaler.module.ts';
+import { triggersRoom } from '../../triggers/src/triggers.module.ts';
 import { templatesRoom } from '../../templates/src/templates.module.ts';
 
 import type { PlatformOptions } from './platform-options.ts';
@@ -35,6 +36,7 @@ const rooms: RoomDefinition[] = [
   routesRoom,
   logsRoom,
   scalerRoom,
+  triggersRoom,
 ];
 
 /** Starts nats-server, PostgreSQL and every room in this process. Throws one sentence when that cannot be; nothing stays behind then. */

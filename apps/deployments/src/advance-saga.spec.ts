@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { defaultResources, defaultScale } from '#contracts';
+import { defaultDelivery, defaultResources, defaultScale } from '#contracts';
 
 import { begin, cancel, commandEnded, isOver, wake, type Dispatch } from './advance-saga.ts';
 import { deployFunction } from './deploy-function.saga.ts';
@@ -15,7 +15,7 @@ function newRun(saga: 'deploy-function' | 'remove-function' = 'deploy-function')
   return Object.assign(new SagaRun(), {
     id: 'd000001',
     saga,
-    sagaVersion: 1,
+    sagaVersion: 2,
     project: 'default',
     functionName: 'echo',
     revision: 'echo-v1',
@@ -26,6 +26,7 @@ function newRun(saga: 'deploy-function' | 'remove-function' = 'deploy-function')
       buildIds: ['d0', 'd1'],
       build: { args: {} },
       scale: defaultScale,
+      events: { triggers: [], delivery: defaultDelivery },
       settings: {
         env: {},
         resources: defaultResources,
@@ -74,22 +75,30 @@ const forward = [
   'StartMachine',
   'RegisterRoute',
   'SubscribeLogs',
+  'SetTriggers',
   'ShiftTraffic',
   'DrainMachines',
 ];
-const backward = ['DiscardBuild', 'RemoveMachine', 'WithdrawRoute', 'UnsubscribeLogs', 'RestoreTraffic'];
+const backward = [
+  'DiscardBuild',
+  'RemoveMachine',
+  'WithdrawRoute',
+  'UnsubscribeLogs',
+  'RemoveTriggers',
+  'RestoreTraffic',
+];
 
 describe('the deploy saga', () => {
   it('runs its steps in order and ends live', () => {
     const run = newRun();
     expect(play(run, () => false)).toEqual(forward);
     expect(run.state).toBe('live');
-    expect(run.steps.map((step) => step.state)).toEqual(Array(6).fill('done'));
+    expect(run.steps.map((step) => step.state)).toEqual(Array(7).fill('done'));
     expect(run.waitingFor).toBeNull();
     expect(run.wakeAt).toBeNull();
   });
 
-  it.each([0, 1, 2, 3, 4])(
+  it.each([0, 1, 2, 3, 4, 5])(
     'undoes step %i, which may have had its effect, and all before it, in reverse',
     (failing) => {
       const run = newRun();
@@ -184,6 +193,7 @@ describe('the remove saga', () => {
     const run = newRun('remove-function');
     expect(play(run, () => false)).toEqual([
       'WithdrawRoute',
+      'RemoveTriggers',
       'DrainMachines',
       'UnsubscribeLogs',
       'DiscardBuild',

@@ -5,7 +5,9 @@ import {
   DrainMachines,
   RegisterRoute,
   RemoveMachine,
+  RemoveTriggers,
   RestoreTraffic,
+  SetTriggers,
   ShiftTraffic,
   StartMachine,
   SubscribeLogs,
@@ -24,10 +26,11 @@ const notYetBuilt: Artifact = { kind: 'directory', path: '', command: ['false'] 
 /** Source in, live function out. Up to `make-live` everything is undone on failure; behind it the old revision only has to go. */
 export const deployFunction: Saga = {
   name: 'deploy-function',
-  version: 1,
+  version: 2,
   success: 'live',
   steps(run: SagaRun): SagaStep[] {
-    const { settings, scale, sourceDigest, build, previousRevision = null, previousCalls } = run.input;
+    const { settings, scale, events, sourceDigest, build } = run.input;
+    const { previousRevision = null, previousCalls, previousEvents } = run.input;
     const revision = run.revision;
     if (!settings || !scale || !sourceDigest || !build || !revision)
       throw new CestxError('internal', `Deployment ${run.id} has no settings.`);
@@ -67,6 +70,19 @@ export const deployFunction: Saga = {
         do: order(SubscribeLogs, run.functionName, { ...where, deploymentId: run.id }),
         undo: order(UnsubscribeLogs, run.functionName, { ...where, createdBy: run.id }),
       },
+      // Runs that began before there were triggers go on without.
+      ...(run.sagaVersion < 2 || !events
+        ? []
+        : [
+            {
+              name: 'set-triggers',
+              timeout: 60 * second,
+              do: order(SetTriggers, run.functionName, { ...where, ...events }),
+              undo: previousEvents
+                ? order(SetTriggers, run.functionName, { ...where, ...previousEvents })
+                : order(RemoveTriggers, run.functionName, where),
+            },
+          ]),
       {
         name: 'make-live',
         timeout: 60 * second,

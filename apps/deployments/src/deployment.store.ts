@@ -44,6 +44,7 @@ export class DeploymentStore {
         host: null,
         template: null,
         scale: null,
+        events: null,
       })
       .orIgnore()
       .execute();

@@ -6,6 +6,7 @@ import { AdvanceSagaWhenStepEndedListener } from './advance-saga-when-step-ended
 import { CancelDeploymentHandler } from './cancel-deployment.handler.ts';
 import { ChangeScaleHandler } from './change-scale.handler.ts';
 import { DeployFunctionHandler } from './deploy-function.handler.ts';
+import { AddEvents1764600000000 } from './add-events.migration.ts';
 import { AddScale1764000000000 } from './add-scale.migration.ts';
 import { AddTemplateVersion1764200100000 } from './add-template-version.migration.ts';
 import { DeploymentStore } from './deployment.store.ts';
@@ -36,5 +37,10 @@ export const deploymentsRoom = defineRoom({
   module: DeploymentsModule,
   config: deploymentsConfig,
   entities: [FunctionRow, RevisionRow, SagaRun],
-  migrations: [Deployments1760000001000, AddScale1764000000000, AddTemplateVersion1764200100000],
+  migrations: [
+    Deployments1760000001000,
+    AddScale1764000000000,
+    AddTemplateVersion1764200100000,
+    AddEvents1764600000000,
+  ],
 });

@@ -1,6 +1,6 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, UpdateDateColumn } from 'typeorm';
 
-import type { Artifact, ScaleSettings, Settings } from '#contracts';
+import type { Artifact, EventSettings, ScaleSettings, Settings } from '#contracts';
 
 /** A function: what is live, which run has it in hand. Its row lock puts the runs of one function in line. */
 @Entity('function')
@@ -32,6 +32,10 @@ export class FunctionRow {
   /** How it scales and rests; null until its first revision is live. */
   @Column({ type: 'jsonb', nullable: true })
   scale!: ScaleSettings | null;
+
+  /** What invokes it besides calls; null until its first revision is live. */
+  @Column({ type: 'jsonb', nullable: true })
+  events!: EventSettings | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
   createdAt!: Date;

@@ -1,4 +1,4 @@
-import { DiscardBuild, DrainMachines, UnsubscribeLogs, WithdrawRoute } from '#contracts';
+import { DiscardBuild, DrainMachines, RemoveTriggers, UnsubscribeLogs, WithdrawRoute } from '#contracts';
 
 import type { SagaRun } from './saga-run.entity.ts';
 import { order, type Saga, type SagaStep } from './saga.ts';
@@ -8,7 +8,7 @@ const second = 1000;
 /** Takes a function away: first nobody can call it any more, then what it ran on goes. It only goes forward. */
 export const removeFunction: Saga = {
   name: 'remove-function',
-  version: 1,
+  version: 2,
   success: 'removed',
   steps(run: SagaRun): SagaStep[] {
     const where = { project: run.project, function: run.functionName };
@@ -19,6 +19,15 @@ export const removeFunction: Saga = {
         do: order(WithdrawRoute, run.functionName, { ...where, createdBy: null }),
         pivot: true,
       },
+      ...(run.sagaVersion < 2
+        ? []
+        : [
+            {
+              name: 'remove-triggers',
+              timeout: 60 * second,
+              do: order(RemoveTriggers, run.functionName, where),
+            },
+          ]),
       {
         name: 'drain-machines',
         timeout: 150 * second,

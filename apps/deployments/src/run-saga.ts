@@ -117,7 +117,12 @@ export class SagaRunner {
       run.revision = `${row.name}-v${row.nextVersion}`;
       row.nextVersion += 1;
       const previousCalls = await this.#store.liveCalls(tx, row);
-      run.input = { ...run.input, previousRevision: row.liveRevision, previousCalls };
+      run.input = {
+        ...run.input,
+        previousRevision: row.liveRevision,
+        previousCalls,
+        previousEvents: row.liveRevision === null ? null : row.events,
+      };
     } else if (run.saga === 'change-scale') {
       const previousCalls = await this.#store.liveCalls(tx, row);
       run.revision = row.liveRevision;
@@ -155,6 +160,7 @@ export class SagaRunner {
       row.liveRevision = run.revision;
       row.template = run.results.template ?? row.template;
       row.scale = run.input.scale ?? row.scale;
+      row.events = run.input.events ?? row.events;
     }
     if (run.state === 'removed') {
       row.liveRevision = null;

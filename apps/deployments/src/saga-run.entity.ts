@@ -1,6 +1,14 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, VersionColumn } from 'typeorm';
 
-import type { Artifact, BuildSettings, Deployment, ScalePatch, ScaleSettings, Settings } from '#contracts';
+import type {
+  Artifact,
+  BuildSettings,
+  Deployment,
+  EventSettings,
+  ScalePatch,
+  ScaleSettings,
+  Settings,
+} from '#contracts';
 
 export type RunState = Deployment['state'];
 export type RunStep = Deployment['steps'][number];
@@ -12,11 +20,13 @@ export interface RunInput {
   build?: BuildSettings | undefined;
   settings?: Settings | undefined;
   scale?: ScaleSettings | undefined;
+  events?: EventSettings | undefined;
   /** What of the scale is to be another; `scale` follows from it when the run begins. */
   change?: ScalePatch | undefined;
   /** The revision that was live when the run began, and how its calls were treated. */
   previousRevision?: string | null;
   previousCalls?: { timeout: number; concurrency: number; scale: ScaleSettings } | undefined;
+  previousEvents?: EventSettings | null;
   /** Builds a removal has to discard. */
   buildIds?: string[];
 }

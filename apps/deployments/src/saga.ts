@@ -1,6 +1,40 @@
-import type { CommandType, PayloadOf } from '#contracts';
+import {
+  BuildSource,
+  DiscardBuild,
+  DrainMachines,
+  RegisterRoute,
+  RemoveMachine,
+  RemoveTriggers,
+  RestoreTraffic,
+  SetTriggers,
+  ShiftTraffic,
+  StartMachine,
+  SubscribeLogs,
+  UnsubscribeLogs,
+  WithdrawRoute,
+  type CommandType,
+  type PayloadOf,
+} from '#contracts';
 
 import type { SagaRun } from './saga-run.entity.ts';
+
+/** The commands sagas may order: those whose ends are listened to. */
+export const stepCommands = [
+  BuildSource,
+  DiscardBuild,
+  StartMachine,
+  RemoveMachine,
+  RegisterRoute,
+  WithdrawRoute,
+  SubscribeLogs,
+  UnsubscribeLogs,
+  SetTriggers,
+  RemoveTriggers,
+  ShiftTraffic,
+  RestoreTraffic,
+  DrainMachines,
+] as const;
+type StepCommand = (typeof stepCommands)[number];
 
 /** A command one step sends, and whom it is about. */
 export interface Order {
@@ -32,6 +66,6 @@ export interface Saga {
   steps(run: SagaRun): SagaStep[];
 }
 
-export function order<C extends CommandType>(command: C, id: string, payload: PayloadOf<C>): Order {
+export function order<C extends StepCommand>(command: C, id: string, payload: PayloadOf<C>): Order {
   return { command, id, payload };
 }

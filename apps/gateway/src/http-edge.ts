@@ -17,13 +17,14 @@ import type { Logger } from 'pino';
 import { LOGGER, ROOM_CONFIG } from '#boot';
 import { CestxError, ScaleDecided } from '#contracts';
 import { Invoker, TraceBudget } from '#invocation';
-import { Feeds, KeyValues, Messenger, Objects } from '#messaging';
+import { EventStreams, Feeds, KeyValues, Messenger, Objects } from '#messaging';
 
 import { CallEdge } from './calls/call-edge.ts';
 import { CallMetrics } from './calls/call-metrics.ts';
 import { createEdgeServer, type Patience } from './calls/edge-server.ts';
 import { adminKey, keyChecker } from './control/admin-key.ts';
 import { DeploymentsController } from './control/deployments.controller.ts';
+import { EventsController } from './control/events.controller.ts';
 import { FunctionsController } from './control/functions.controller.ts';
 import { KEY_CHECKER, KeyGuard } from './control/key.guard.ts';
 import { LogsController } from './control/logs.controller.ts';
@@ -40,6 +41,9 @@ import type { GatewayConfig } from './gateway.config.ts';
 
 /** Milliseconds a stopping gateway waits for the calls under way. */
 const patience = 10_000;
+/** Bytes of a JSON body, and of one that carries events. */
+const maxJson = 64 * 1024;
+const maxEvents = 8 * 1024 ** 2;
 
 @Module({})
 class ControlModule {
@@ -48,6 +52,7 @@ class ControlModule {
       module: ControlModule,
       controllers: [
         FunctionsController,
+        EventsController,
         DeploymentsController,
         LogsController,
         MachinesController,
@@ -73,7 +78,13 @@ class ControlModule {
 export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly config: GatewayConfig;
   private readonly logger: Logger;
-  private readonly house: { messenger: Messenger; feeds: Feeds; keyValues: KeyValues; objects: Objects };
+  private readonly house: {
+    messenger: Messenger;
+    feeds: Feeds;
+    keyValues: KeyValues;
+    objects: Objects;
+    streams: EventStreams;
+  };
   private readonly metrics = new CallMetrics();
   private readonly invoker: Invoker;
   private control: NestFastifyApplication | undefined;
@@ -86,10 +97,11 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
     feeds: Feeds,
     keyValues: KeyValues,
     objects: Objects,
+    streams: EventStreams,
   ) {
     this.config = config;
     this.logger = logger;
-    this.house = { messenger, feeds, keyValues, objects };
+    this.house = { messenger, feeds, keyValues, objects, streams };
     this.invoker = new Invoker({
       maxBody: config.CESTX_MAX_BODY,
       holdFor: config.CESTX_HOLD_MS,
@@ -119,6 +131,7 @@ export class HttpEdge implements OnApplicationBootstrap, BeforeApplicationShutdo
         { provide: Messenger, useValue: house.messenger },
         { provide: Feeds, useValue: house.feeds },
         { provide: Objects, useValue: house.objects },
+        { provide: EventStreams, useValue: house.streams },
         { provide: CallMetrics, useValue: metrics },
         { provide: MachineMetrics, useValue: new MachineMetrics(house.messenger) },
         { provide: ScaleMetrics, useValue: scaleMetrics },
@@ -160,8 +173,8 @@ export async function createControlApp(
   const adapter = new FastifyAdapter({
     serverFactory: (handler: Parameters<typeof createEdgeServer>[1]) =>
       createEdgeServer(edge, handler, patience),
-    // Only the upload of a source has a body, and that is read as a stream with a limit of its own.
-    bodyLimit: 64 * 1024,
+    // Of what is larger, an upload is read as a stream with a limit of its own, and an event has one of its own.
+    bodyLimit: maxJson,
     forceCloseConnections: 'idle',
     // The edge answers what is no HTTP; Fastify's own handler would cut off the answers that are still on their way.
     clientErrorHandler: () => undefined,
@@ -170,9 +183,24 @@ export async function createControlApp(
     logger: false,
     abortOnError: false,
   });
+  readBodies(app);
   await app.register(multipart);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
+}
+
+/** The body of an event is kept as it came, whatever its type: it is read by what the headers say, and its bytes are the user's. */
+function readBodies(app: NestFastifyApplication): void {
+  const limits = { bodyLimit: maxEvents };
+  app.useBodyParser('*', limits, (_request, body, done) => done(null, body));
+  const parse = app.getHttpAdapter().getInstance().getDefaultJsonParser('error', 'error');
+  app.useBodyParser('application/json', limits, (request, body, done) => {
+    if (request.url?.startsWith('/v1/events')) return done(null, body);
+    if (body.length > maxJson) {
+      return done(new CestxError('too-large', `The body is larger than ${maxJson} bytes.`));
+    }
+    void parse(request as never, body.toString('utf8'), done as never);
+  });
 }
 
 function listenError(error: unknown, config: GatewayConfig): unknown {

@@ -11,6 +11,7 @@ import type { CommandType, QueryType, Room } from '#contracts';
 import {
   connectNats,
   ensureStreams,
+  EventStreams,
   Feeds,
   JetStreamObjects,
   JetStreamServer,
@@ -102,6 +103,7 @@ export async function startRoom<C extends z.ZodObject>(
       { provide: Database, useValue: database },
       { provide: Messenger, useValue: messenger },
       { provide: Feeds, useValue: feeds },
+      { provide: EventStreams, useValue: new EventStreams(connection, publisher) },
       { provide: KeyValues, useValue: new KeyValues(connection) },
       { provide: Objects, useValue: s3 ? new S3Objects(s3) : new JetStreamObjects(connection) },
     ];

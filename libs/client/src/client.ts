@@ -3,6 +3,7 @@ import {
   type Accepted,
   type ApiCall,
   type Capacity,
+  type DeadLetter,
   type Deployment,
   type DriverChoice,
   type FunctionDescription,
@@ -18,6 +19,7 @@ import type {
   ScaleDecision,
   Trace,
   Template,
+  Trigger,
 } from './generated.ts';
 import { ProblemError, problemFrom } from './problem-error.ts';
 import { readEvents, readLines } from './read-stream.ts';
@@ -49,6 +51,23 @@ export interface StatsQuery {
   since?: string | undefined;
   /** The newest samples at most. */
   limit?: number | undefined;
+}
+
+/** A CloudEvent in the JSON format. */
+export interface EventToPublish {
+  specversion: '1.0';
+  id: string;
+  source: string;
+  type: string;
+  data?: unknown;
+  [attribute: string]: unknown;
+}
+
+/** Which dead letters: those that match everything named. */
+export interface DeadLetterQuery {
+  id?: string | undefined;
+  function?: string | undefined;
+  reason?: DeadLetter['reason'] | undefined;
 }
 
 export interface Invocation {
@@ -116,6 +135,21 @@ export interface Client {
   listRoutes(): Promise<List<Route>>;
   /** What functions run on, and why. */
   getDriver(): Promise<DriverChoice>;
+  /** Resolves once the broker has stored all of them; one with the source and id of one before is stored once. */
+  publishEvents(events: EventToPublish[]): Promise<{ items: { id: string; subject: string }[] }>;
+  listTriggers(filter?: { function?: string | undefined }): Promise<List<Trigger>>;
+  /** Its events wait until it is resumed; ticks of a schedule are left out. */
+  pauseTrigger(functionName: string, trigger: string): Promise<{ paused: boolean }>;
+  resumeTrigger(functionName: string, trigger: string): Promise<{ paused: boolean }>;
+  /** When a schedule would be due, the next five times. */
+  previewSchedule(schedule: string, timezone?: string): Promise<{ items: string[] }>;
+  listDeadLetters(query?: DeadLetterQuery & { limit?: number; cursor?: string }): Promise<List<DeadLetter>>;
+  getDeadLetter(id: string): Promise<DeadLetter & { headers: Record<string, string>; dataBase64: string }>;
+  /** Resolves once the order is stored. */
+  redriveDeadLetters(
+    query: DeadLetterQuery & { perSecond?: number | undefined },
+  ): Promise<{ accepted: true }>;
+  purgeDeadLetters(query: DeadLetterQuery): Promise<{ purged: number }>;
   /** The function's own answer, whatever its status; headers carry `x-call-id`, `x-duration-seconds`, `traceparent`. */
   invoke(name: string, invocation?: Invocation): Promise<Response>;
   /** What `/readyz` says, whether it answered 200 or 503. */
@@ -212,6 +246,19 @@ export function createClient(options: ClientOptions): Client {
     getCapacity: () => read(api.getCapacity()),
     listRoutes: () => read(api.listRoutes(inProject)),
     getDriver: () => read(api.getDriver()),
+    publishEvents: (events) =>
+      read(api.publishEvents(inProject), {
+        headers: { 'content-type': 'application/cloudevents-batch+json' },
+        body: JSON.stringify(events),
+      }),
+    listTriggers: (filter) => read(api.listTriggers({ ...inProject, ...filter })),
+    pauseTrigger: (name, trigger) => read(api.pauseTrigger(name, trigger, inProject)),
+    resumeTrigger: (name, trigger) => read(api.resumeTrigger(name, trigger, inProject)),
+    previewSchedule: (schedule, timezone) => read(api.previewSchedule({ schedule, timezone })),
+    listDeadLetters: (query) => read(api.listDeadLetters({ ...inProject, ...query })),
+    getDeadLetter: (id) => read(api.getDeadLetter(id, inProject)),
+    redriveDeadLetters: (query) => read(api.redriveDeadLetters({ ...inProject, ...query })),
+    purgeDeadLetters: (query) => read(api.purgeDeadLetters({ ...inProject, ...query })),
 
     deployFunction({ source, manifest }) {
       const body = formOf(source);

@@ -26,6 +26,28 @@ export type Capacity = {
   diskBytes: { total: number; used: number };
 };
 
+export type DeadLetter = {
+  id: string;
+  project: string;
+  function: string;
+  trigger: string | null;
+  eventId: string;
+  eventType: string;
+  reason: 'rejected' | 'attempts-used-up' | 'too-old' | 'invalid-event' | 'loop';
+  message: string;
+  attempts: number;
+  lastStatus: number | null;
+  lastBody: string | null;
+  subject: string;
+  stream: string;
+  sequence: number;
+  traceId: string | null;
+  receivedAt: string;
+  diedAt: string;
+};
+
+export type DeadLetterList = { items: DeadLetter[]; nextCursor: string | null };
+
 export type Deployment = {
   id: string;
   project: string;
@@ -50,6 +72,7 @@ export type DeploymentError = {
     | 'unauthenticated'
     | 'not-found'
     | 'conflict'
+    | 'invalid-event'
     | 'too-large'
     | 'busy'
     | 'build-failed'
@@ -73,6 +96,15 @@ export type DeploymentError = {
 };
 
 export type DriverChoice = { driver: 'docker' | 'process'; reason: string; warning: string | null };
+
+export type EventFilter = {
+  exact?: Record<string, string> | undefined;
+  prefix?: Record<string, string> | undefined;
+  suffix?: Record<string, string> | undefined;
+  all?: EventFilter[] | undefined;
+  any?: EventFilter[] | undefined;
+  not?: EventFilter | undefined;
+};
 
 export type FunctionDescription = {
   project: string;
@@ -167,7 +199,7 @@ export type RevisionDescription = {
 export type RevisionList = { items: RevisionDescription[]; nextCursor: string | null };
 
 export type RoomHealth = {
-  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs' | 'scaler';
+  room: 'gateway' | 'deployments' | 'templates' | 'machines' | 'routes' | 'logs' | 'scaler' | 'triggers';
   ready: boolean;
   checks: { name: string; ok: boolean; detail?: string | undefined }[];
 };
@@ -247,6 +279,7 @@ export type Template = {
         | 'unauthenticated'
         | 'not-found'
         | 'conflict'
+        | 'invalid-event'
         | 'too-large'
         | 'busy'
         | 'build-failed'
@@ -277,7 +310,164 @@ export type TemplateList = { items: Template[]; nextCursor: string | null };
 
 export type Trace = { traceId: string; spans: Span[] };
 
+export type Trigger = {
+  id: string;
+  project: string;
+  function: string;
+  settings:
+    | {
+        kind: 'subject';
+        subject: string[];
+        id: string;
+        deliver: 'all' | 'new' | { sequence: number } | { time: string };
+        filter?: EventFilter | undefined;
+        batch?: { size: number; within: number } | undefined;
+        orderBy?: string | undefined;
+      }
+    | {
+        kind: 'stream';
+        stream: string;
+        subject: string[];
+        id: string;
+        deliver: 'all' | 'new' | { sequence: number } | { time: string };
+        filter?: EventFilter | undefined;
+        batch?: { size: number; within: number } | undefined;
+        orderBy?: string | undefined;
+      }
+    | {
+        kind: 'schedule';
+        id: string;
+        schedule: string;
+        timezone: string;
+        overlap: 'allow' | 'forbid' | 'replace';
+        missed: 'skip' | 'once' | 'all';
+      };
+  state: 'active' | 'paused' | 'broken';
+  reason: string | null;
+  waiting: number | null;
+  working: number | null;
+  nextAt: string | null;
+  createdAt: string;
+};
+
+export type TriggerList = { items: Trigger[]; nextCursor: string | null };
+
 export const api = {
+  /** Publish events. */
+  publishEvents: (
+    query: { project?: string | undefined } = {},
+  ): ApiCall<{ items: { id: string; subject: string }[] }> => ({
+    method: 'POST',
+    path: '/v1/events',
+    query,
+  }),
+  /** List triggers. */
+  listTriggers: (
+    query: { project?: string | undefined; function?: string | undefined } = {},
+  ): ApiCall<TriggerList> => ({
+    method: 'GET',
+    path: '/v1/triggers',
+    query,
+  }),
+  /** Pause a trigger. */
+  pauseTrigger: (
+    name: string,
+    trigger: string,
+    query: { project?: string | undefined } = {},
+  ): ApiCall<{ paused: boolean }> => ({
+    method: 'POST',
+    path: `/v1/functions/${encodeURIComponent(name)}/triggers/${encodeURIComponent(trigger)}/pause`,
+    query,
+  }),
+  /** Resume a trigger. */
+  resumeTrigger: (
+    name: string,
+    trigger: string,
+    query: { project?: string | undefined } = {},
+  ): ApiCall<{ paused: boolean }> => ({
+    method: 'POST',
+    path: `/v1/functions/${encodeURIComponent(name)}/triggers/${encodeURIComponent(trigger)}/resume`,
+    query,
+  }),
+  /** When a schedule would be due. */
+  previewSchedule: (
+    query: { schedule?: string | undefined; timezone?: string | undefined; count?: number | undefined } = {},
+  ): ApiCall<{ items: string[] }> => ({
+    method: 'GET',
+    path: '/v1/schedules/preview',
+    query,
+  }),
+  /** List dead letters, the newest first. */
+  listDeadLetters: (
+    query: {
+      project?: string | undefined;
+      limit?: number | undefined;
+      cursor?: string | undefined;
+      id?: string | undefined;
+      function?: string | undefined;
+      reason?: 'rejected' | 'attempts-used-up' | 'too-old' | 'invalid-event' | 'loop' | undefined;
+    } = {},
+  ): ApiCall<DeadLetterList> => ({
+    method: 'GET',
+    path: '/v1/dead-letters',
+    query,
+  }),
+  /** Delete dead letters for good. */
+  purgeDeadLetters: (
+    query: {
+      project?: string | undefined;
+      id?: string | undefined;
+      function?: string | undefined;
+      reason?: 'rejected' | 'attempts-used-up' | 'too-old' | 'invalid-event' | 'loop' | undefined;
+    } = {},
+  ): ApiCall<{ purged: number }> => ({
+    method: 'DELETE',
+    path: '/v1/dead-letters',
+    query,
+  }),
+  /** One dead letter, with the original headers and bytes. */
+  getDeadLetter: (
+    id: string,
+    query: { project?: string | undefined } = {},
+  ): ApiCall<{
+    id: string;
+    project: string;
+    function: string;
+    trigger: string | null;
+    eventId: string;
+    eventType: string;
+    reason: 'rejected' | 'attempts-used-up' | 'too-old' | 'invalid-event' | 'loop';
+    message: string;
+    attempts: number;
+    lastStatus: number | null;
+    lastBody: string | null;
+    subject: string;
+    stream: string;
+    sequence: number;
+    traceId: string | null;
+    receivedAt: string;
+    diedAt: string;
+    headers: Record<string, string>;
+    dataBase64: string;
+  }> => ({
+    method: 'GET',
+    path: `/v1/dead-letters/${encodeURIComponent(id)}`,
+    query,
+  }),
+  /** Hand dead letters to their functions again. */
+  redriveDeadLetters: (
+    query: {
+      project?: string | undefined;
+      id?: string | undefined;
+      function?: string | undefined;
+      reason?: 'rejected' | 'attempts-used-up' | 'too-old' | 'invalid-event' | 'loop' | undefined;
+      perSecond?: number | undefined;
+    } = {},
+  ): ApiCall<{ accepted: true }> => ({
+    method: 'POST',
+    path: '/v1/dead-letters/redrive',
+    query,
+  }),
   /** Deploy a function. */
   deployFunction: (query: { project?: string | undefined } = {}): ApiCall<Accepted> => ({
     method: 'POST',

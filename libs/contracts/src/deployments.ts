@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { errorCodeSchema, failureSchema } from './errors.ts';
 import { buildSettingsSchema, scalePatchSchema, scaleSettingsSchema, settingsSchema } from './manifest.ts';
 import { command, event, query } from './message.ts';
+import { eventSettingsSchema } from './trigger-settings.ts';
 import { digestSchema, idSchema, labelSchema, revisionSchema, timeSchema } from './names.ts';
 
 export const deploymentErrorSchema = z.object({
@@ -52,6 +53,7 @@ export const DeployFunction = command(
     build: buildSettingsSchema,
     settings: settingsSchema,
     scale: scaleSettingsSchema,
+    events: eventSettingsSchema,
   }),
   { done: DeploymentQueued, failed: DeploymentRefused },
 );

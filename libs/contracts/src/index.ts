@@ -95,14 +95,12 @@ export {
   applyScaleChange,
   defaultResources,
   defaultScale,
-  durationSchema,
   manifestSchema,
   parseManifest,
   buildSettingsSchema,
   scaleChangeSchema,
   scaleSettingsSchema,
   settingsSchema,
-  sizeSchema,
   substitute,
   type BuildSettings,
   type Manifest,
@@ -130,6 +128,7 @@ export {
   type Room,
 } from './message.ts';
 export { digestSchema, idSchema, labelSchema, revisionSchema, timeSchema } from './names.ts';
+export { durationSchema, sizeSchema } from './quantities.ts';
 export {
   ListRoutes,
   RegisterRoute,
@@ -182,3 +181,47 @@ export {
 } from './templates.ts';
 export { ListScaleDecisions, ScaleDecided, scaleDecisionRecordSchema, type ScaleDecision } from './scaler.ts';
 export { spanBatchSchema, spanSchema, type Span } from './traces.ts';
+export {
+  defaultDelivery,
+  deliverySettingsSchema,
+  eventSettingsSchema,
+  triggerSettingsSchema,
+  type DeliverySettings,
+  type EventSettings,
+  type EventTriggerSettings,
+  type TriggerSettings,
+} from './trigger-settings.ts';
+export { eventFilterSchema, type EventFilter } from './event-filter.ts';
+export {
+  DeadLettersPurgeFailed,
+  DeadLettersPurged,
+  DeadLettersRedriveFailed,
+  DeadLettersRedriven,
+  EventDied,
+  GetDeadLetter,
+  ListDeadLetters,
+  ListTriggers,
+  PauseTrigger,
+  PreviewSchedule,
+  PurgeDeadLetters,
+  RedriveDeadLetters,
+  RemoveTriggers,
+  SetTriggers,
+  TriggerPauseFailed,
+  TriggerPaused,
+  TriggersRemoveFailed,
+  TriggersRemoved,
+  TriggersSet,
+  TriggersSetFailed,
+  appSubject,
+  callSubject,
+  deadLetterContentSchema,
+  deadLetterReasons,
+  deadLetterSchema,
+  triggerEntrySchema,
+  triggerSchema,
+  triggersBucket,
+  type DeadLetter,
+  type Trigger,
+  type TriggerEntry,
+} from './triggers.ts';

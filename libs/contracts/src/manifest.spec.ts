@@ -45,6 +45,15 @@ describe('defaults', () => {
         stopAfter: 300_000,
         removeAfter: 3_600_000,
       },
+      triggers: [],
+      delivery: {
+        retry: 3,
+        backoff: 'exponential',
+        delay: 10_000,
+        maxDelay: 120_000,
+        maxAge: 21_600_000,
+        deadLetter: true,
+      },
       health: { startup: 30_000 },
     });
   });

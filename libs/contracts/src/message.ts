@@ -1,7 +1,16 @@
 import type { z } from 'zod';
 
 /** The rooms of the house. A room's name is also its database, its role and a token of its subjects. */
-export const rooms = ['gateway', 'deployments', 'templates', 'machines', 'routes', 'logs', 'scaler'] as const;
+export const rooms = [
+  'gateway',
+  'deployments',
+  'templates',
+  'machines',
+  'routes',
+  'logs',
+  'scaler',
+  'triggers',
+] as const;
 export type Room = (typeof rooms)[number];
 
 /** Something that has happened; the room is the one that says so. */

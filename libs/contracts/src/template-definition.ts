@@ -2,7 +2,7 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 
 import { CestxError } from './errors.ts';
-import { durationSchema } from './manifest.ts';
+import { durationSchema } from './quantities.ts';
 import { labelSchema } from './names.ts';
 
 /** The templates that are always there. */

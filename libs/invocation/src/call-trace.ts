@@ -1,6 +1,14 @@
 import { randomFillSync } from 'node:crypto';
 
-import { context, SpanKind, SpanStatusCode, trace, TraceFlags, type Span } from '@opentelemetry/api';
+import {
+  context,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Attributes,
+  type Span,
+} from '@opentelemetry/api';
 
 /** The trace of one call: what the caller gets back, and what each machine asked receives. */
 export interface CallTrace {
@@ -22,6 +30,8 @@ export interface CallDescription {
   readonly project: string;
   readonly callId: string;
   readonly path: string;
+  /** For what is no request of somebody else: how its own span is called. */
+  readonly span?: { readonly name: string; readonly kind: SpanKind; readonly attributes: Attributes };
 }
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -98,6 +108,8 @@ class PassedOnTrace implements CallTrace {
 
 class RecordedTrace implements CallTrace {
   readonly traceparent: string;
+  /** Whoever lets the call go on later (a machine that became ready) is not who it belongs to. */
+  private readonly from = context.active();
   private readonly server: Span;
   private readonly call: CallDescription;
   private client: Span | undefined;
@@ -106,21 +118,23 @@ class RecordedTrace implements CallTrace {
   constructor(parent: ParentContext | undefined, call: CallDescription) {
     this.call = call;
     const from = parent
-      ? trace.setSpanContext(context.active(), {
+      ? trace.setSpanContext(this.from, {
           traceId: parent.traceId,
           spanId: parent.spanId,
           traceFlags: TraceFlags.SAMPLED,
           isRemote: true,
         })
-      : trace.deleteSpan(context.active());
+      : trace.deleteSpan(this.from);
     this.server = trace.getTracer('cestx.invocation').startSpan(
-      `${call.method} /function/${call.function}`,
+      call.span?.name ?? `${call.method} /function/${call.function}`,
       {
-        kind: SpanKind.SERVER,
+        kind: call.span?.kind ?? SpanKind.SERVER,
         attributes: {
-          'http.request.method': call.method,
-          'http.route': '/function/{name}',
-          'url.path': call.path,
+          ...(call.span?.attributes ?? {
+            'http.request.method': call.method,
+            'http.route': '/function/{name}',
+            'url.path': call.path,
+          }),
           'faas.invoked_name': call.function,
           'cestx.project': call.project,
           'cestx.call_id': call.callId,
@@ -141,7 +155,7 @@ class RecordedTrace implements CallTrace {
       .startSpan(
         'wait for machine',
         { attributes: { 'faas.invoked_name': this.call.function, 'cestx.wait_reason': reason } },
-        trace.setSpan(context.active(), this.server),
+        trace.setSpan(this.from, this.server),
       );
   }
 
@@ -155,7 +169,7 @@ class RecordedTrace implements CallTrace {
   }
 
   during<T>(work: () => T): T {
-    return context.with(trace.setSpan(context.active(), this.wait ?? this.server), work);
+    return context.with(trace.setSpan(this.from, this.wait ?? this.server), work);
   }
 
   sending(machine: string): string {
@@ -171,7 +185,7 @@ class RecordedTrace implements CallTrace {
           'cestx.machine': machine,
         },
       },
-      trace.setSpan(context.active(), this.server),
+      trace.setSpan(this.from, this.server),
     );
     return traceparentOf(this.client);
   }

@@ -23,6 +23,8 @@ import { FunctionWaker, type OnWoken } from './function-waker.ts';
 import { HeldCalls, type HoldLimits } from './held-calls.ts';
 import { endLasting } from './lasting-calls.ts';
 import { ActivityReport } from './report-activity.ts';
+import { SentRequest, type FunctionAnswer, type FunctionRequest } from './sent-request.ts';
+import type { Target } from './target.ts';
 import { Tunnel } from './tunnel.ts';
 import { UpstreamPools } from './upstream-pools.ts';
 
@@ -89,6 +91,13 @@ export class Invoker {
 
   tunnel(call: Call, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     new Tunnel(this.services, call, request, socket, head).start();
+  }
+
+  /** Sends a request of our own; resolves with whatever the function answered. Throws what kept it from answering. */
+  send(target: Target, request: FunctionRequest): Promise<FunctionAnswer> {
+    return new Promise((answered, failed) => {
+      new SentRequest(this.services, target, request, answered, failed).start();
+    });
   }
 
   async close(): Promise<void> {

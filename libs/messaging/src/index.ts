@@ -1,4 +1,5 @@
 export { connectNats } from './connect.ts';
+export { EventStreams, type Backlog, type LeasedMessage } from './event-streams.ts';
 export { Feeds, type FeedItem } from './feeds.ts';
 export {
   AnswerQuery,

@@ -9,7 +9,7 @@ import {
 import { Kvm } from '@nats-io/kv';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 
-import { CestxError, endpointsBucket, routesBucket } from '#contracts';
+import { CestxError, endpointsBucket, routesBucket, triggersBucket } from '#contracts';
 
 const day = 86_400_000;
 type Stream = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects' | 'retention'>;
@@ -21,6 +21,8 @@ export const streamNames = {
   traces: 'TRACES',
   stats: 'STATS',
   dead: 'DEAD_LETTERS',
+  app: 'APP',
+  calls: 'CALLS',
 } as const;
 
 /** Every stream of the platform. Limits keep a runaway from filling the disk; traces and samples may lose what a killed broker held. */
@@ -67,6 +69,26 @@ const streams: Stream[] = [
     persist_mode: PersistMode.Async,
   },
   {
+    // Read by consumers of functions, each at its own place, and again by those that are deployed later.
+    name: streamNames.app,
+    subjects: ['cestx.app.>'],
+    retention: RetentionPolicy.Limits,
+    max_age: nanos(7 * day),
+    // A full stream refuses, so that a publisher hears of it; what every function has dealt with is pruned before.
+    discard: DiscardPolicy.New,
+    max_bytes: 2 * 1024 ** 3,
+    duplicate_window: nanos(120_000),
+  },
+  {
+    name: streamNames.calls,
+    subjects: ['cestx.call.>'],
+    retention: RetentionPolicy.Workqueue,
+    max_age: nanos(7 * day),
+    discard: DiscardPolicy.New,
+    max_bytes: 1024 ** 3,
+    duplicate_window: nanos(600_000),
+  },
+  {
     name: streamNames.dead,
     subjects: ['cestx.dead.>'],
     retention: RetentionPolicy.Limits,
@@ -96,7 +118,8 @@ export async function ensureStreams(connection: NatsConnection): Promise<void> {
     }
   }
   const kvm = new Kvm(connection);
-  for (const bucket of [endpointsBucket, routesBucket]) await kvm.create(bucket, { history: 1 });
+  for (const bucket of [endpointsBucket, routesBucket, triggersBucket])
+    await kvm.create(bucket, { history: 1 });
 }
 
 function sameSubjects(a: string[], b: string[]): boolean {

@@ -95,6 +95,15 @@ export class Transaction {
     this.#add(`$KV.${bucket}.${key}`, randomUUID(), { 'KV-Operation': 'DEL' }, '');
   }
 
+  /** Publishes anything; `messageId` is the same for what is to be stored once. */
+  async publish(
+    subject: string,
+    payload: string,
+    options: { messageId: string; headers: Record<string, string> },
+  ): Promise<void> {
+    this.#add(subject, options.messageId, options.headers, payload);
+  }
+
   #add(subject: string, messageId: string, headers: Record<string, string>, payload: string): void {
     const row = new OutboxRow();
     row.messageId = messageId;

@@ -15,6 +15,7 @@ import {
   RemoveFunction,
   applyScaleChange,
   buildSettingsSchema,
+  eventSettingsSchema,
   scaleSettingsSchema,
   settingsSchema,
 } from '#contracts';
@@ -59,6 +60,7 @@ export class FunctionsController {
       build: buildSettingsSchema.parse({ ...manifest, ...manifest.build }),
       settings: settingsSchema.parse(manifest),
       scale: scaleSettingsSchema.parse(manifest.scale),
+      events: eventSettingsSchema.parse(manifest),
     });
     return accepted(deploymentId, manifest.name, request);
   }

@@ -2,8 +2,10 @@ import { z } from 'zod';
 
 import {
   capacitySchema,
+  deadLetterSchema,
   deploymentErrorSchema,
   driverChoiceSchema,
+  eventFilterSchema,
   deploymentSchema,
   functionSchema,
   healthSchema,
@@ -18,6 +20,7 @@ import {
   spanSchema,
   stepSchema,
   templateSchema,
+  triggerSchema,
 } from '#contracts';
 
 export const acceptedSchema = z.object({
@@ -54,9 +57,12 @@ const listOf = <S extends z.ZodType>(item: S) =>
 export const namedSchemas = {
   Accepted: acceptedSchema,
   Capacity: capacitySchema,
+  DeadLetter: deadLetterSchema,
+  DeadLetterList: listOf(deadLetterSchema),
   Deployment: deploymentSchema,
   DeploymentError: deploymentErrorSchema,
   DriverChoice: driverChoiceSchema,
+  EventFilter: eventFilterSchema,
   FunctionDescription: functionSchema,
   FunctionList: listOf(functionSchema),
   LogLine: logLineSchema,
@@ -79,4 +85,6 @@ export const namedSchemas = {
   Template: templateSchema,
   TemplateList: listOf(templateSchema),
   Trace: traceSchema,
+  Trigger: triggerSchema,
+  TriggerList: listOf(triggerSchema),
 } as const;

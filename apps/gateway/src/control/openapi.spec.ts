@@ -7,6 +7,7 @@ import { openapiDocument } from './openapi.ts';
 import { operations } from './operations.ts';
 import { renderClient } from './render-client.ts';
 import { DeploymentsController } from './deployments.controller.ts';
+import { EventsController } from './events.controller.ts';
 import { FunctionsController } from './functions.controller.ts';
 import { LogsController } from './logs.controller.ts';
 import { MachinesController } from './machines.controller.ts';
@@ -17,6 +18,7 @@ import { TracesController } from './traces.controller.ts';
 
 const controllers = [
   DeploymentsController,
+  EventsController,
   FunctionsController,
   LogsController,
   MachinesController,

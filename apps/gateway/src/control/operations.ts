@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { deploymentSchema, functionSchema, idSchema, logLineSchema, scaleChangeSchema } from '#contracts';
 
+import { eventOperations } from './event-operations.ts';
 import { machineOperations } from './machine-operations.ts';
 import { acceptedSchema, namedSchemas, platformHealthSchema, traceSchema } from './named-schemas.ts';
 import {
@@ -21,6 +22,7 @@ import { templateOperations } from './template-operations.ts';
 
 /** The one table of control calls. */
 export const operations = {
+  ...eventOperations,
   deployFunction: operation({
     method: 'POST',
     path: '/v1/functions',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { LOGGER, ROOM_CONFIG } from '#boot';
 import { Invoker, TraceBudget } from '#invocation';
-import { Feeds, Messenger, Objects } from '#messaging';
+import { EventStreams, Feeds, Messenger, Objects } from '#messaging';
 
 import { CallEdge } from '../calls/call-edge.ts';
 import { CallMetrics } from '../calls/call-metrics.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
   const unused = (token: unknown) => ({ provide: token as string, useValue: {} });
   app = await createControlApp(
     [
-      ...[ROOM_CONFIG, LOGGER, Messenger, Feeds, Objects, MachineMetrics].map(unused),
+      ...[ROOM_CONFIG, LOGGER, Messenger, Feeds, Objects, EventStreams, MachineMetrics].map(unused),
       { provide: KEY_CHECKER, useValue: () => false },
       { provide: CallMetrics, useValue: metrics },
       { provide: ScaleMetrics, useValue: new ScaleMetrics() },

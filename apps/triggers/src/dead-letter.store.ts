@@ -1,0 +1,93 @@
+import { Injectable } from '@nestjs/common';
+
+import { CestxError, EventDied, type DeadLetter, type RequestOf, type ListDeadLetters } from '#contracts';
+import { Database, type Transaction } from '#storage';
+
+import { DeadLetterRow } from './dead-letter.entity.ts';
+
+export type DeadLetterFilter = Pick<
+  RequestOf<typeof ListDeadLetters>,
+  'project' | 'id' | 'function' | 'reason'
+>;
+
+@Injectable()
+export class DeadLetterStore {
+  constructor(private readonly database: Database) {}
+
+  /** Keeps it (when it is to be kept) and says so; keeping the same one twice is harmless. */
+  async bury(tx: Transaction, row: DeadLetterRow, keep: boolean): Promise<void> {
+    if (keep) {
+      await tx.manager.createQueryBuilder().insert().into(DeadLetterRow).values(row).orIgnore().execute();
+    }
+    await tx.emit(EventDied, row.id, { ...describeDeadLetter(row), kept: keep });
+  }
+
+  async get(project: string, id: string): Promise<DeadLetterRow> {
+    const row = await this.#manager.findOneBy(DeadLetterRow, { project, id });
+    if (!row) throw new CestxError('not-found', `There is no dead letter ${id}.`);
+    return row;
+  }
+
+  /** Newest first; `after` is the cursor of the page before. */
+  async list(filter: DeadLetterFilter, limit: number, after?: string): Promise<DeadLetterRow[]> {
+    const query = this.#manager.createQueryBuilder(DeadLetterRow, 'd').where('d.project = :project', filter);
+    if (filter.id) query.andWhere('d.id = :id', filter);
+    if (filter.function) query.andWhere('d.function = :function', filter);
+    if (filter.reason) query.andWhere('d.reason = :reason', filter);
+    if (after) {
+      const [time, id] = after.split('~');
+      query.andWhere("(date_trunc('milliseconds', d.died_at), d.id) < (:time, :last)", { time, last: id });
+    }
+    return query
+      .orderBy("date_trunc('milliseconds', d.died_at)", 'DESC')
+      .addOrderBy('d.id', 'DESC')
+      .limit(limit)
+      .getMany();
+  }
+
+  async count(filter: DeadLetterFilter): Promise<number> {
+    const { project, id, function: name, reason } = filter;
+    return this.#manager.countBy(DeadLetterRow, {
+      project,
+      ...(id ? { id } : {}),
+      ...(name ? { function: name } : {}),
+      ...(reason ? { reason } : {}),
+    });
+  }
+
+  async delete(ids: readonly string[]): Promise<void> {
+    await this.#manager.query('DELETE FROM dead_letter WHERE id = ANY($1)', [ids]);
+  }
+
+  async purge(tx: Transaction, filter: DeadLetterFilter): Promise<void> {
+    const { project, id, function: name, reason } = filter;
+    await tx.manager.delete(DeadLetterRow, {
+      project,
+      ...(id ? { id } : {}),
+      ...(name ? { function: name } : {}),
+      ...(reason ? { reason } : {}),
+    });
+  }
+
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.database.transaction(work);
+  }
+
+  get #manager() {
+    return this.database.dataSource.manager;
+  }
+}
+
+export function cursorOf(row: DeadLetterRow): string {
+  return `${row.diedAt.toISOString()}~${row.id}`;
+}
+
+export function describeDeadLetter(row: DeadLetterRow): DeadLetter {
+  const { headers: _, data: __, ...rest } = row;
+  return {
+    ...rest,
+    sequence: Number(row.sequence),
+    receivedAt: row.receivedAt.toISOString(),
+    diedAt: row.diedAt.toISOString(),
+  };
+}

@@ -1,0 +1,5 @@
+import { runRoom } from '#boot';
+
+import { triggersRoom } from './triggers.module.ts';
+
+await runRoom(triggersRoom);
