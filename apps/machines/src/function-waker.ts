@@ -138,7 +138,8 @@ export class FunctionWaker {
     if (!this.rest.keepUp(id)) return this.thaw(id);
     const seen = await this.chosen.driver.inspect(id);
     const row = this.book.get(id);
-    if (seen?.state === 'frozen') return this.thaw(id);
+    // The engine took its time, in which it may have begun to go to rest.
+    if (seen?.state === 'frozen' || !this.rest.keepUp(id)) return this.thaw(id);
     if (seen?.state === 'running' && row?.state === 'running' && row.address)
       return this.#woken(row, row.address, 'running');
     this.runner.suspect();

@@ -31,7 +31,11 @@ export class Messenger {
   }
 
   get connected(): boolean {
-    return !this.#connection.isClosed() && !this.#connection.isDraining() && this.#linked;
+    return this.#canTell && this.#linked;
+  }
+
+  get #canTell(): boolean {
+    return !this.#connection.isClosed() && !this.#connection.isDraining();
   }
 
   #linked = true;
@@ -109,21 +113,26 @@ export class Messenger {
     return answers;
   }
 
-  /** Answers `subject` beside every other process that does. */
+  /**
+   * Answers `subject` beside every other process that does. Whatever came before the question has had its effect by then:
+   * who awaits an answer goes on a little later than a listener, though both came in one piece.
+   */
   answerAll<T>(subject: string, schema: z.ZodType<T>, answer: (request: T) => object): void {
     this.#connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) return;
         const parsed = schema.safeParse(parseJson(message.string()));
-        if (parsed.success) message.respond(JSON.stringify(answer(parsed.data)));
+        if (!parsed.success) return;
+        setImmediate(() => {
+          if (this.#canTell) message.respond(JSON.stringify(answer(parsed.data)));
+        });
       },
     });
   }
 
   /** Says `value` to whoever listens to `subject` at this moment; it is not kept, and may be lost with the link. */
   tell(subject: string, value: object): void {
-    if (!this.#connection.isClosed() && !this.#connection.isDraining())
-      this.#connection.publish(subject, JSON.stringify(value));
+    if (this.#canTell) this.#connection.publish(subject, JSON.stringify(value));
   }
 
   /** Hears what is told on `subject` from now on; returns how to stop. What has another shape is left out. */

@@ -74,6 +74,24 @@ describe('a call to a function at rest', () => {
     expect(wakes).toHaveLength(1);
   });
 
+  it('counts at its machine for whoever asks right behind the answer to the wake', async () => {
+    const { address, seen, end } = await hello('counted');
+    gateway.announce('counted', address, { state: 'absent' });
+    await gateway.known('counted');
+    let asked: ReturnType<typeof gateway.inFlight> | undefined;
+    gateway.answerWakes(() => {
+      // Behind the answer; the gateway, in this process too, is kept busy until both are there and come in one piece.
+      process.nextTick(() => (asked = gateway.inFlight('counted', 'm1')));
+      setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100), 1);
+      return { endpoint: endpointOf('counted', address), from: 'running', ms: 1 };
+    });
+    const call = gateway.call('/function/counted/x');
+    await eventually(() => seen.includes('/x'));
+    expect(await asked).toEqual([{ calls: 1, open: true }]);
+    end('/x');
+    expect((await call).status).toBe(200);
+  });
+
   it('is held while the machines room is being started again', async () => {
     const { address } = await hello('later');
     gateway.announce('later', address, { state: 'absent' });
