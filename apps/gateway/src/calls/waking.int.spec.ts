@@ -54,7 +54,8 @@ function reportsOf(name: string): Activity['functions'] {
 describe('a call to a function at rest', () => {
   it('wakes one machine for 500 callers, who all get their answer, whatever the bucket says late', async () => {
     const { address, seen } = await hello('rested');
-    gateway.announce('rested', address, { state: 'absent' });
+    // Time enough for 500 calls where gateway, callers and function share one busy processor.
+    gateway.announce('rested', address, { state: 'absent', timeout: 50_000 });
     await gateway.known('rested');
     const wakes: unknown[] = [];
     gateway.answerWakes(async (asked) => {
@@ -62,7 +63,7 @@ describe('a call to a function at rest', () => {
       await eventually(async () => (await metrics()).includes('cestx_held_calls 500'));
       // The removal of the freeze before comes after the answer, the confirmation later still.
       setTimeout(() => void gateway.remove(`${endpointsBucket}.default.rested.m1`), 5);
-      setTimeout(() => gateway.announce('rested', address), 100);
+      setTimeout(() => gateway.announce('rested', address, { timeout: 50_000 }), 100);
       return { endpoint: endpointOf('rested', address), from: 'frozen', ms: 1 };
     });
     const answers = await Promise.all(Array.from({ length: 500 }, () => gateway.call('/function/rested')));
