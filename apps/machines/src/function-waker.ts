@@ -80,7 +80,20 @@ export class FunctionWaker {
 
   /** Starts a machine that rests or ended, and has its row say so. */
   start(id: string): Promise<Woken> {
-    return this.#come(id, this.book.get(id), () => this.runner.exclusively(id, () => this.#start(id)));
+    return this.#come(id, this.book.get(id), () =>
+      this.runner.exclusively(id, async () => {
+        await this.#letGo(id);
+        return this.#start(id);
+      }),
+    );
+  }
+
+  /** A stop that a kill cut off may have left a machine frozen: started, it would take connections and answer none. */
+  async #letGo(id: string): Promise<void> {
+    const row = this.book.get(id);
+    if (row?.state !== 'stopped' && row?.state !== 'failed') return;
+    const seen = await this.chosen.driver.inspect(id);
+    if (seen?.state === 'frozen') await this.chosen.driver.thaw(id);
   }
 
   async #wake(key: RevisionKey): Promise<Woken> {

@@ -44,7 +44,7 @@ beforeAll(async () => {
     cwd: root,
   }).catch(() => undefined);
   servers = await startTestServers();
-});
+}, 180_000);
 afterAll(async () => {
   await servers?.stop();
   await rm(built, { recursive: true, force: true });

@@ -23,6 +23,8 @@ import { planMachines, type MachineAction, type WantedMachine } from './plan-mac
 import { untraced } from './trace-driver.ts';
 
 const everyMs = 30_000;
+/** After a round that failed: the engine may be away. */
+const againMs = 2000;
 /** Starts at a time: after a restart of the platform all functions come back at once. */
 const maxStarts = 8;
 const linesPatienceMs = 3000;
@@ -116,6 +118,7 @@ export class ReconcileMachinesLoop implements OnApplicationBootstrap, BeforeAppl
         await this.#reconcile();
       } catch (error) {
         this.logger.warn({ err: error }, 'machines could not be compared with what they should be');
+        setTimeout(() => this.#kick(), againMs).unref();
       }
     }
   }
