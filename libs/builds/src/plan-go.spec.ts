@@ -18,7 +18,7 @@ const build = (...of: Parameters<typeof plan>) =>
 
 describe('the program', () => {
   it('is the main package at the top', () => {
-    expect(build({ ...locked, 'main.go': main })).toEqual(['go', 'build', '-trimpath', '-o', 'bin/app', '.']);
+    expect(build({ ...locked, 'main.go': main })).toEqual(['go', 'build', '-o', 'bin/app', '.']);
     expect(plan({ ...locked, 'main.go': main }).start).toEqual(['bin/app']);
   });
 
@@ -81,6 +81,12 @@ describe('the modules', () => {
     expect(install?.reads).toEqual(['go.mod', 'go.sum']);
     expect(install?.commands[0]).toEqual(['go', 'mod', 'download']);
     expect(install?.commands[1]?.at(-1)).toContain('go build github.com/gin-gonic/gin net/http ');
+  });
+
+  it('are compiled with the flags of the program, so that it need not compile them again', () => {
+    const made = plan({ ...locked, 'main.go': main });
+    expect(made.buildEnvironment['GOFLAGS']).toContain('-trimpath');
+    expect(made.phases.flatMap(({ commands }) => commands.flat()).join(' ')).not.toContain('-trimpath');
   });
 
   it('are those of vendor where there is one', () => {

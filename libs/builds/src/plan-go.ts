@@ -43,7 +43,7 @@ export function planGo(request: PlanRequest): BuildPlan {
         makes: 'all',
         commands: [
           ...(function_?.commands ?? []),
-          ['go', 'build', '-trimpath', ...(free ? ['-mod=mod'] : []), '-o', start.output, target],
+          ['go', 'build', ...(free ? ['-mod=mod'] : []), '-o', start.output, target],
         ],
         caches,
       },
@@ -62,8 +62,9 @@ export function planGo(request: PlanRequest): BuildPlan {
     path: ['bin'],
     buildEnvironment: {
       CGO_ENABLED: '0',
-      // Without this, a cache could not be removed by the one who made it.
-      GOFLAGS: '-modcacherw -buildvcs=false',
+      // Without the first, a cache could not be removed by the one who made it. The last is for every command or for none:
+      // what was compiled with it is not what is compiled without it.
+      GOFLAGS: '-modcacherw -buildvcs=false -trimpath',
       // A newer Go than the one that is there comes through the module proxy, as go.mod asks.
       GOTOOLCHAIN: 'auto',
       ...request.args,
