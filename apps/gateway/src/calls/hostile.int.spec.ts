@@ -14,8 +14,8 @@ beforeAll(async () => {
   gateway = await GatewayRoom.start({
     CESTX_HOLD_MS: '20000',
     CESTX_MAX_HELD_CALLS: '6',
-    CESTX_HEADERS_TIMEOUT_MS: '600',
-    CESTX_REQUEST_TIMEOUT_MS: '1200',
+    CESTX_HEADERS_TIMEOUT_MS: '800',
+    CESTX_REQUEST_TIMEOUT_MS: '2500',
   });
 });
 afterAll(() => gateway?.stop());
@@ -50,11 +50,15 @@ async function reader(name: string): Promise<Seen & { finish: (url: string) => v
 }
 
 /** A function that writes bytes as they are, without reading what it is asked. */
-async function writer(name: string, bytes: (socket: Socket, head: string) => void): Promise<void> {
+async function writer(
+  name: string,
+  bytes: (socket: Socket, head: string) => void,
+  timeout = 20_000,
+): Promise<void> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined).once('data', (head) => bytes(socket, head.toString('latin1')));
   });
-  gateway.announce(name, await gateway.listen(server), { timeout: 1200 });
+  gateway.announce(name, await gateway.listen(server), { timeout });
   await eventually(async () => (await gateway.inFlight(name, 'm1'))[0]?.open);
   await gateway.known(name);
 }
@@ -311,7 +315,7 @@ describe('a function', () => {
       '/zero': (socket) => socket.write('HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n'),
       '/more': (socket) => socket.end(`${ok}Content-Length: 4\r\n\r\nhalfHTTP/1.1 200 OK\r\n\r\nextra`),
     };
-    await writer('halver', (socket, head) => answers[/ (\S*) /.exec(head)?.[1] ?? '']?.(socket));
+    await writer('halver', (socket, head) => answers[/ (\S*) /.exec(head)?.[1] ?? '']?.(socket), 2000);
     const got: Record<string, string> = {};
     await Promise.all(
       Object.keys(answers).map(async (path) => {
