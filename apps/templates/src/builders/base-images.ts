@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type Docker from 'dockerode';
 import { z } from 'zod';
@@ -18,6 +19,13 @@ interface Call {
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
+
+/** A registry that is away for a moment costs another try, not the build. */
+const tries = 3;
+const pauseMs = 1000;
+/** What another try does not change. */
+const lasting =
+  /not found|manifest unknown|denied|unauthorized|does not exist|invalid reference|no matching manifest|no such host|no space left/i;
 
 const messageSchema = z.object({ error: z.string().optional() });
 
@@ -44,7 +52,13 @@ export class BaseImages {
     const found = await this.#find(name);
     if (found) return found;
     call.log(`Pulling ${name}.`);
-    await this.#pull(name, call);
+    for (let tried = 1; ; tried++) {
+      const failure = await this.#pull(name, call);
+      if (failure === undefined) break;
+      if (tried === tries || lasting.test(failure)) throw cannotBeHad(name, failure);
+      call.log(`The registry did not give ${name} (${failure.trim()}); trying once more.`);
+      await sleep(pauseMs * tried, null, { signal: call.signal }).catch(() => call.signal.throwIfAborted());
+    }
     const pulled = await this.#find(name);
     if (pulled) return pulled;
     throw cannotBeHad(name, 'the engine says it was pulled, but has no such image');
@@ -59,7 +73,8 @@ export class BaseImages {
     }
   }
 
-  async #pull(name: string, { signal }: Call): Promise<void> {
+  /** Resolves with why it could not be pulled, as the engine says it. */
+  async #pull(name: string, { signal }: Call): Promise<string | undefined> {
     const tagged = /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
     let failure: string | undefined;
     const lines = new LineSplitter((line) => {
@@ -81,7 +96,7 @@ export class BaseImages {
       if (!(error instanceof Error && 'statusCode' in error && error.statusCode)) throw error;
       failure = error.message;
     }
-    if (failure !== undefined) throw cannotBeHad(name, failure);
+    return failure;
   }
 }
 

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
 import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
 
@@ -165,6 +169,19 @@ CMD ["cat", "/tmp/greeting"]
     expect(error.code).toBe('build-failed');
     expect(error.message).toMatch(reason);
     expect(await leftovers(build.buildId)).toEqual([]);
+  });
+
+  it('a base image whose registry is away is asked for again, and then told', async () => {
+    const registry = createServer((_, response) => response.writeHead(503).end()).listen(0, '127.0.0.1');
+    await once(registry, 'listening');
+    const name = `127.0.0.1:${(registry.address() as AddressInfo).port}/base:1`;
+    const build = startBuild(builder, sourceOf({ Dockerfile: `FROM ${name}\n` }), { template: 'dockerfile' });
+    try {
+      expect((await failure(build)).message).toContain(`The base image ${name} cannot be had: `);
+      expect(build.lines.filter((line) => line.endsWith('trying once more.'))).toHaveLength(2);
+    } finally {
+      registry.close();
+    }
   });
 
   it('a build has no host network and no engine socket', async () => {
