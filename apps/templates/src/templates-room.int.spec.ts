@@ -353,17 +353,21 @@ describe('a build', () => {
 it('a build that takes too long is ended, told so, and leaves nothing', async () => {
   await room.stop();
   room = await startRoom(templatesRoom, { ...environment, CESTX_BUILD_TIMEOUT: '3s' });
-  const buildId = randomUUID();
-  const failure = await failed(buildId, await store(program({ build: 'echo slow; sleep 300' })));
-  expect(failure).toMatchObject({
-    code: 'build-failed',
-    message: 'The build took longer than 3 s, which CESTX_BUILD_TIMEOUT allows.',
-  });
-  expect(failure.lastLines).toContain('slow');
-  expect(await foldersOf(buildId)).toEqual([]);
-  await discard(buildId);
-  await room.stop();
-  room = await startRoom(templatesRoom, environment);
+  try {
+    const buildId = randomUUID();
+    const failure = await failed(buildId, await store(program({ build: 'sleep 300' })));
+    expect(failure).toMatchObject({
+      code: 'build-failed',
+      message: 'The build took longer than 3 s, which CESTX_BUILD_TIMEOUT allows.',
+    });
+    // How far it got in that time is the machine's affair.
+    expect(failure.lastLines).toContainEqual(expect.stringMatching(/^Template node: /));
+    expect(await foldersOf(buildId)).toEqual([]);
+    await discard(buildId);
+  } finally {
+    await room.stop();
+    room = await startRoom(templatesRoom, environment);
+  }
 });
 
 describe('a discarded build', () => {
