@@ -1,6 +1,4 @@
 import { fstatSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 
 import { paint, ProblemError } from '#client';
@@ -8,6 +6,7 @@ import { errorCodes } from '#contracts';
 
 import { UsageError } from './explain-error.ts';
 import { renderLogLine } from './logs.command.ts';
+import { isJsonText, readData } from './read-data.ts';
 import type { Session, Surroundings } from './session.ts';
 
 export interface InvokeOptions {
@@ -22,8 +21,7 @@ export async function invoke(session: Session, name: string, options: InvokeOpti
   const body = await readBody(options.data, session.surroundings);
   const headers = Object.fromEntries((options.header ?? []).map(readHeader));
   if (body && !Object.keys(headers).some((header) => header.toLowerCase() === 'content-type')) {
-    const type = contentTypeOf(body);
-    if (type) headers['content-type'] = type;
+    if (isJsonText(body)) headers['content-type'] = 'application/json';
   }
   const answer = await session.client.invoke(name, {
     path: options.path,
@@ -90,17 +88,10 @@ function traceIdOf(answer: Response): string | null {
   return answer.headers.get('traceparent')?.split('-')[1] ?? null;
 }
 
-/** `text`, `@file`, `@-` for stdin; without -d also stdin, when a file or a pipe of a shell is there. */
+/** What -d names; without it stdin, when a file or a pipe of a shell is there. */
 async function readBody(data: string | undefined, surroundings: Surroundings): Promise<Buffer | undefined> {
-  const { stdin, folder } = surroundings;
-  if (data === '-' || data === '@-') return buffer(stdin);
-  if (data?.startsWith('@')) {
-    const path = data.slice(1);
-    return readFile(resolve(folder, path)).catch(() => {
-      throw new UsageError(`The file ${path} cannot be read.`);
-    });
-  }
-  if (data !== undefined) return Buffer.from(data);
+  if (data !== undefined) return readData(data, surroundings);
+  const { stdin } = surroundings;
   return endsByItself(stdin.fd) ? buffer(stdin) : undefined;
 }
 
@@ -120,13 +111,4 @@ function readHeader(text: string): [string, string] {
   if (!name || value === undefined)
     throw new UsageError(`"${text}" is not a header; write -H 'Name: value'.`);
   return [name, value];
-}
-
-function contentTypeOf(body: Buffer): string | null {
-  try {
-    JSON.parse(body.toString('utf8'));
-    return 'application/json';
-  } catch {
-    return null;
-  }
 }

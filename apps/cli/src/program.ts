@@ -7,6 +7,7 @@ import { cancel } from './cancel.command.ts';
 import { deploy, type DeployOptions } from './deploy.command.ts';
 import { describe } from './describe.command.ts';
 import { doctor } from './doctor.command.ts';
+import { describeEventVerbs } from './event-verbs.ts';
 import { explainError } from './explain-error.ts';
 import { invoke, type InvokeOptions } from './invoke.command.ts';
 import { list } from './list.command.ts';
@@ -142,6 +143,7 @@ function describeProgram(run: Run, { stdout, stderr }: Surroundings): Command {
     common,
     run,
   );
+  describeEventVerbs(program, common, run, readCount);
   add('capacity', 'show what the host may give to machines, and what is given').action(
     (_options: CommonOptions, command: Command) => run(command, capacity),
   );

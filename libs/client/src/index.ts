@@ -2,6 +2,7 @@ export { createClient } from './client.ts';
 export type {
   Client,
   ClientOptions,
+  DeadLetterQuery,
   Invocation,
   List,
   LogsQuery,
@@ -10,6 +11,7 @@ export type {
 } from './client.ts';
 export type {
   Accepted,
+  DeadLetter,
   Deployment,
   FunctionDescription,
   LogLine,
@@ -24,6 +26,7 @@ export type {
   Span,
   Template,
   Trace,
+  Trigger,
 } from './generated.ts';
 export { ProblemError } from './problem-error.ts';
 export { packSource, SourceError, type PackedSource } from './pack-source.ts';
