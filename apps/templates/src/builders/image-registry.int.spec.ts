@@ -16,6 +16,7 @@ import { ImageRegistry } from './image-registry.ts';
 type ImageArtifact = Extract<Artifact, { kind: 'image' }>;
 
 const docker = new Docker();
+const pauseMs = 50;
 const project = `p-${randomUUID().slice(0, 8)}`;
 
 /** A few bytes of an image, named like what a build made. */
@@ -46,6 +47,7 @@ describe.skipIf(!dockerAvailable() || !registryAvailable())('images and a real r
         CESTX_REGISTRY_USER: server.user,
         CESTX_REGISTRY_PASSWORD: password,
       }),
+      pauseMs,
     );
   const remove = (image: string) => docker.getImage(image).remove({ force: true });
   const here = (image: string) =>

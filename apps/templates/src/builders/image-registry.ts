@@ -15,7 +15,6 @@ interface Call {
 }
 
 const tries = 3;
-const firstPauseMs = 1000;
 /** Of images that were built here: another project's are not to be had by their names. */
 const buildLabel = 'cestx.build';
 
@@ -33,10 +32,13 @@ const messageSchema = z.object({
 export class ImageRegistry {
   readonly #docker: Docker;
   readonly #registry: Registry | null;
+  readonly #firstPauseMs: number;
 
-  constructor(docker: Docker, registry: Registry | null) {
+  /** `firstPauseMs` is before the second try; each pause is twice as long as the one before. */
+  constructor(docker: Docker, registry: Registry | null, firstPauseMs = 1000) {
     this.#docker = docker;
     this.#registry = registry;
+    this.#firstPauseMs = firstPauseMs;
   }
 
   /** Where built images are pushed, so that other hosts can have them; null when they stay here. */
@@ -147,7 +149,9 @@ export class ImageRegistry {
         const explained = explain(image, error);
         if (explained.code !== 'unavailable' || made >= attempts) throw explained;
         log(`${explained.message} Trying once more.`);
-        await sleep(firstPauseMs * 2 ** (made - 1), null, { signal }).catch(() => signal.throwIfAborted());
+        await sleep(this.#firstPauseMs * 2 ** (made - 1), null, { signal }).catch(() =>
+          signal.throwIfAborted(),
+        );
       }
     }
   }
