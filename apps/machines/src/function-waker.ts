@@ -4,8 +4,6 @@ import { Inject, Injectable } from '@nestjs/common';
 
 import { CestxError, type Endpoint, type ResponseOf, type WakeFunction } from '#contracts';
 
-import { failpoint } from '#messaging';
-
 import { ActivityBook } from './activity-book.ts';
 import { CHOSEN_DRIVER, type ChosenDriver } from './chosen-driver.ts';
 import { LogPump } from './log-pump.ts';
@@ -201,7 +199,6 @@ export class FunctionWaker {
     if (row.state !== 'frozen' || !address)
       throw new CestxError('conflict', `The machine ${id} is not frozen.`);
     await this.chosen.driver.thaw(id);
-    failpoint('thaw-machine', 'after-effect');
     this.book.set({ ...row, state: 'running', since: new Date(), reason: null });
     tell(this.#woken(row, address, 'frozen'));
     await this.rest.write(() =>
@@ -235,7 +232,6 @@ export class FunctionWaker {
       const address = await inMachineSpan('start machine', id, () =>
         this.runner.up(row, this.runner.stopping),
       );
-      failpoint('wake-machine', 'after-effect');
       await this.rest.write(() =>
         this.machines.transaction((tx) => this.machines.markRunning(tx, row, address)),
       );

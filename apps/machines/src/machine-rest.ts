@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 
 import { LOGGER } from '#boot';
 import { inFlightResponseSchema, inFlightSubject } from '#contracts';
-import { failpoint, Messenger } from '#messaging';
+import { Messenger } from '#messaging';
 import { isDatabaseAway } from '#storage';
 
 import { ActivityBook } from './activity-book.ts';
@@ -93,7 +93,6 @@ export class MachineRest {
       const row = this.book.get(id);
       if (row?.state !== 'stopped' && row?.state !== 'failed') return row ? 'in-use' : 'not-there';
       await this.machines.transaction((tx) => this.machines.entomb(tx, id));
-      failpoint('take-away-machine', 'before-effect');
       await this.runner.down(id, row);
       await this.machines.transaction((tx) => this.machines.forget(tx, id));
       return 'rests';
@@ -176,14 +175,12 @@ export class MachineRest {
 
   async #freeze(row: MachineRow, reason: string): Promise<void> {
     const { driver } = this.chosen;
-    failpoint('freeze-machine', 'before-effect');
     try {
       await driver.freeze(row.id);
     } catch (error) {
       await driver.thaw(row.id).catch(() => undefined);
       throw error;
     }
-    failpoint('freeze-machine', 'after-effect');
     await this.write(() =>
       this.machines.transaction(async (tx) => void (await this.machines.markFrozen(tx, row, reason))),
     );
@@ -195,7 +192,6 @@ export class MachineRest {
     await this.machines.transaction(async (tx) => {
       await this.machines.markDown(tx, row, { state: 'stopped', restarts, retryAt: null, reason });
     });
-    failpoint('stop-machine', 'before-effect');
     await this.chosen.driver.stop(row.id, stopGraceMs);
   }
 

@@ -161,13 +161,14 @@ describe.each(['process', 'docker'] as const)('a machines room on %s that is kil
       'in the middle of each change of tier has a machine that answers its next call',
       async () => {
         const tiers = { freezeAfter: 200, stopAfter: 600_000, removeAfter: 600_000 };
+        // In an order in which no life is killed while it puts right what the one before left.
         const lives: [failpoint: string, scale: typeof tiers, asks: boolean][] = [
-          ['freeze-machine:before-effect', tiers, false],
-          ['freeze-machine:after-effect', tiers, false],
-          ['thaw-machine:after-effect', tiers, true],
-          ['stop-machine:before-effect', { ...tiers, stopAfter: 400 }, false],
-          ['wake-machine:after-effect', { ...tiers, stopAfter: 400 }, true],
-          ['take-away-machine:before-effect', { ...tiers, stopAfter: 400, removeAfter: 600 }, false],
+          ['driver-freeze:before-effect', tiers, false],
+          ['driver-thaw:after-effect', tiers, true],
+          ['driver-stop:before-effect', { ...tiers, stopAfter: 400 }, false],
+          ['driver-start:after-effect', { ...tiers, stopAfter: 400 }, true],
+          ['driver-freeze:after-effect', tiers, false],
+          ['driver-remove:before-effect', { ...tiers, stopAfter: 400, removeAfter: 600 }, false],
         ];
         await open();
         const command = await around.startCommand(servingProgram());
@@ -181,7 +182,7 @@ describe.each(['process', 'docker'] as const)('a machines room on %s that is kil
           await kill();
           await around.setRoute({});
           await open(`${place}:kill`);
-          if (!place.startsWith('wake-machine')) await answers();
+          if (!place.startsWith('driver-start')) await answers();
           await around.setRoute(scale);
           const deepest = scale.stopAfter === 400 ? 'stopped' : 'frozen';
           if (asks)
