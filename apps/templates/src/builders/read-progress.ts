@@ -7,6 +7,9 @@ import { CestxError } from '#contracts';
 
 const lastLineCount = 20;
 
+/** The engine's words for a layer that somebody else removed while the build stood on it. */
+const layerGone = /unknown parent image ID|layer does not exist|no such image: sha256:/i;
+
 const progressSchema = z.object({
   stream: z.string().optional(),
   status: z.string().optional(),
@@ -35,6 +38,7 @@ export async function readProgress(stream: Readable, log: (line: string) => void
       if (progress.aux?.ID) id = progress.aux.ID;
       if (progress.error !== undefined) {
         output.end();
+        if (layerGone.test(progress.error)) throw cacheGone(progress.error);
         const reason = explainFailure(nameOf(step), [...lines, progress.error], progress.error.trim());
         throw new CestxError('build-failed', reason, { lastLines: lines.slice(-lastLineCount) });
       }
@@ -45,6 +49,18 @@ export async function readProgress(stream: Readable, log: (line: string) => void
   throw new CestxError('unavailable', 'The container engine ended the build without a result.', {
     retryable: true,
   });
+}
+
+/** Another platform on the same engine made room, or its user did; nobody's mistake, and gone with another try. */
+function cacheGone(detail: string): CestxError {
+  return new CestxError(
+    'unavailable',
+    'A layer of the build was removed from the engine while it was needed.',
+    {
+      retryable: true,
+      detail,
+    },
+  );
 }
 
 /** `Step 8/14 : RUN env CESTX_STEP='npm ci' …` → `npm ci`: the step that was running when it ended. */
