@@ -1,5 +1,7 @@
 import type { ScaleSettings } from '#contracts';
 
+import { machinesOfStep } from './plan-lag.ts';
+
 /**
  * How many machines a revision should have. The rules are those of Knative's pod autoscaler, so that who knows one knows the
  * other: https://knative.dev/docs/serving/autoscaling/kpa-specific/ and autoscaler.go in knative/serving
@@ -63,7 +65,7 @@ export function planScale(facts: ScaleFacts): ScalePlan {
   const { now, settings, running, value, panicValue } = facts;
   const target = targetOf(settings, facts.concurrency);
   const needOf = (average: number): number =>
-    settings.steps ? machinesOfStep(settings.steps, average) : Math.ceil(average / target - hair);
+    settings.steps ? machinesOfStep(settings.steps, average + hair) : Math.ceil(average / target - hair);
   const ready = Math.max(1, running);
   const atRate = (need: number): number =>
     clamp(need, Math.floor(ready / maxScaleDownRate), ready * maxScaleUpRate);
@@ -97,12 +99,6 @@ function withinBounds(desired: number, { settings, running }: ScaleFacts): numbe
   const least = Math.max(settings.min, running > 0 || desired > 1 ? 1 : 0);
   const bounded = clamp(desired, least, Math.max(settings.max, settings.min));
   return running === 0 && bounded === 1 && settings.min === 0 ? 0 : bounded;
-}
-
-function machinesOfStep(steps: NonNullable<ScaleSettings['steps']>, average: number): number {
-  const reached = steps.filter(({ from }) => average >= from - hair);
-  return reached.reduce((best, step) => (step.from >= best.from ? step : best), { from: -1, machines: 0 })
-    .machines;
 }
 
 function clamp(value: number, least: number, most: number): number {

@@ -2,7 +2,15 @@ import type { RouteEntry, ScaleDecision, ScaleSettings } from '#contracts';
 
 import { LoadWindow } from './load-window.ts';
 import { isSettled, planOrder, type Order } from './plan-order.ts';
-import { firstPanic, panicWindowOf, planScale, type Panic } from './plan-scale.ts';
+import { planLag } from './plan-lag.ts';
+import {
+  firstPanic,
+  panicWindowOf,
+  planScale,
+  type Panic,
+  type ScaleFacts,
+  type ScalePlan,
+} from './plan-scale.ts';
 
 export interface Decided {
   kind: 'new' | 'again';
@@ -16,8 +24,8 @@ export class RevisionScale {
   #order: Order | null = null;
   #rowId: string | null = null;
 
-  constructor(running: number, now: number) {
-    this.#panic = firstPanic(running, now);
+  constructor(running: number, now: number, metric: ScaleSettings['metric'] = 'concurrency') {
+    this.#panic = metric === 'concurrency' ? firstPanic(running, now) : null;
   }
 
   /** Notes the load of this moment and says what to order; null when nothing is to be. */
@@ -33,9 +41,17 @@ export class RevisionScale {
     this.#window.record(now, load, settings.window);
     const value = this.#window.average(now, settings.window) ?? load;
     const panicValue = this.#window.average(now, panicWindowOf(settings)) ?? load;
-    const panic = this.#panic;
-    const plan = planScale({ now, settings, concurrency, running, value, panicValue, panic });
-    this.#panic = plan.panic;
+    const plan =
+      settings.metric === 'concurrency'
+        ? this.#byCalls({ now, settings, concurrency, running, value, panicValue })
+        : planLag({
+            settings,
+            concurrency,
+            running,
+            before: this.#order?.wanted ?? 0,
+            lag: load,
+            average: panicValue,
+          });
     const due = planOrder(this.#order, plan.wanted, running, now);
     if (plan.wanted === running && this.#order && isSettled(this.#order, now)) this.#order = null;
     if (due === 'none') return null;
@@ -50,10 +66,16 @@ export class RevisionScale {
       value,
       panicValue,
       target: plan.target,
-      panic: plan.panic !== null,
+      panic: this.#panic !== null,
       reason: plan.reason,
     };
     return { kind: due, decision };
+  }
+
+  #byCalls(facts: Omit<ScaleFacts, 'panic'>): ScalePlan {
+    const plan = planScale({ ...facts, panic: this.#panic });
+    this.#panic = plan.panic;
+    return plan;
   }
 
   noteDecision(rowId: string): void {

@@ -20,10 +20,11 @@ import {
   routesBucket,
   type RouteEntry,
 } from '#contracts';
-import { KeyValues, Messenger } from '#messaging';
+import { EventStreams, KeyValues, Messenger } from '#messaging';
 
 import { CallerReports, type Reading } from './caller-reports.ts';
 import { DecisionStore, orderId } from './decision.store.ts';
+import { EventLag } from './event-lag.ts';
 import { FunctionTable } from './function-table.ts';
 import { LeaderStore } from './leader.store.ts';
 import { RevisionScale } from './revision-scale.ts';
@@ -41,6 +42,8 @@ export class ScaleFunctionsLoop implements OnApplicationBootstrap, BeforeApplica
   readonly #stopping = new AbortController();
   readonly #reports = new CallerReports();
   readonly #table = new FunctionTable();
+  readonly #lag: EventLag;
+  readonly #lagToldAt = new Map<string, number>();
   /** By `<project>.<revision>`, as long as there is something to remember. */
   readonly #scales = new Map<string, RevisionScale>();
   #stops: (() => unknown)[] = [];
@@ -53,9 +56,12 @@ export class ScaleFunctionsLoop implements OnApplicationBootstrap, BeforeApplica
     private readonly leader: LeaderStore,
     private readonly keyValues: KeyValues,
     private readonly messenger: Messenger,
+    streams: EventStreams,
     @Inject(ROOM_CONFIG) private readonly config: ScalerConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  ) {
+    this.#lag = new EventLag(streams);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     const { keyValues, messenger } = this;
@@ -63,6 +69,7 @@ export class ScaleFunctionsLoop implements OnApplicationBootstrap, BeforeApplica
       await keyValues.watch(endpointsBucket, endpointSchema, (key, endpoint) =>
         this.#table.setEndpoint(key, endpoint),
       ),
+      await this.#lag.watch(keyValues),
       await keyValues.watch(routesBucket, routeEntrySchema, (key, route) => this.#setRoute(key, route)),
       messenger.listen(activitySubject(), activitySchema, (said) =>
         this.#reports.hear(said, performance.now()),
@@ -117,16 +124,20 @@ export class ScaleFunctionsLoop implements OnApplicationBootstrap, BeforeApplica
   ): Promise<void> {
     const id = `${route.project}_${part.revision}`;
     const running = this.#table.running(key, part.revision);
-    const load = (reading.loads.get(key) ?? 0) * part.share;
+    const isLag = route.scale.metric !== 'concurrency';
+    const whole = isLag ? await this.#lagOf(key) : (reading.loads.get(key) ?? 0);
+    // A reading that failed is neither zero nor the most there may be.
+    if (whole === null) return;
+    const load = whole * part.share;
     let scale = this.#scales.get(id);
     if (!scale) {
       const { min } = route.scale;
       if (load === 0 && running <= Math.max(min, 1) && running >= min) return;
-      scale = new RevisionScale(running, now);
+      scale = new RevisionScale(running, now, route.scale.metric);
       this.#scales.set(id, scale);
     }
-    // What is known in part only is a reading that failed: neither zero nor the most there may be.
-    if (reading.partial.has(key)) return;
+    // What is known in part only is a reading that failed, too.
+    if (!isLag && reading.partial.has(key)) return;
     const decided = scale.look({ now, load, running, route, revision: part.revision });
     if (decided && (await this.leader.isLeader())) {
       if (decided.kind === 'again') await this.decisions.orderAgain(decided.decision);
@@ -139,6 +150,22 @@ export class ScaleFunctionsLoop implements OnApplicationBootstrap, BeforeApplica
       scale.noteOrder(decided.decision.to, now, decided.kind);
     }
     if (scale.isForgettable(running, route.scale)) this.#scales.delete(id);
+  }
+
+  async #lagOf(key: string): Promise<number | null> {
+    try {
+      return await this.#lag.read(key);
+    } catch (error) {
+      const now = performance.now();
+      if (now - (this.#lagToldAt.get(key) ?? -silenceToldEvery) >= silenceToldEvery) {
+        this.#lagToldAt.set(key, now);
+        this.logger.warn(
+          { err: error, function: key },
+          'its events cannot be counted; it keeps the machines it has',
+        );
+      }
+      return null;
+    }
   }
 
   #noteEnd(id: string, reached: number | null, said: string | null): void {

@@ -1,17 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { AckPolicy, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 
 import { startRoom, type RunningRoom } from '#boot';
 import {
   activitySubject,
   AdjustMachines,
+  defaultDelivery,
   defaultScale,
   endpointsBucket,
   ListScaleDecisions,
   MachinesAdjusted,
   routesBucket,
   subjectOf,
+  triggersBucket,
   type PayloadOf,
 } from '#contracts';
 import { connectNats, Messenger, Publisher } from '#messaging';
@@ -162,4 +165,50 @@ it('a function that is gone takes its decisions along, and the other room goes o
     const { items } = await messenger.ask(ListScaleDecisions, { project: 'default', function: name });
     return items.length === 0;
   });
+});
+
+it('events that wait bring the machines of their step, which stay until none is left; a count that cannot be had changes nothing', async () => {
+  const steps = [
+    { from: 100, machines: 5 },
+    { from: 0, machines: 0 },
+  ];
+  const manager = await jetstreamManager(nats);
+  const subject = `cestx.app.default.${name}`;
+  await manager.consumers.add('APP', {
+    durable_name: name,
+    ack_policy: AckPolicy.Explicit,
+    filter_subject: subject,
+  });
+  await setScale({ metric: 'steps', steps, scaleDown: 'whenEmpty', max: 5 });
+  const trigger = { kind: 'subject', id: 't', subject: [name], deliver: 'new' } as const;
+  await publish(`$KV.${triggersBucket}.default.${name}`, {
+    project: 'default',
+    function: name,
+    delivery: defaultDelivery,
+    consumers: [{ stream: 'APP', durable: name, trigger, paused: false }],
+  });
+  for (let n = 0; n < 99; n++) await publish(subject, { n });
+  await sleep(500);
+  const mine = () => orders.filter((order) => order.function === name && order.machines > 0);
+  expect(mine()).toEqual([]);
+  await publish(subject, { n: 100 });
+  await eventually(() => mine().length > 0);
+  expect(mine()[0]).toMatchObject({ machines: 5, reason: expect.stringContaining('100 events') });
+
+  for (const machine of ['m2', 'm3', 'm4', 'm5']) await addMachine(machine);
+  await publish(subjectOf(MachinesAdjusted, `default_${name}-v1`), { machines: 5, reason: null });
+  await manager.streams.purge('APP', { filter: subject, keep: 1 });
+  await sleep(500);
+  const lower = () => orders.filter((order) => order.function === name && order.machines === 0);
+  expect(lower()).toEqual([]);
+  await manager.consumers.delete('APP', name);
+  await sleep(500);
+  expect(lower()).toEqual([]);
+  await manager.consumers.add('APP', {
+    durable_name: name,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.New,
+    filter_subject: subject,
+  });
+  await eventually(() => lower().length > 0);
 });

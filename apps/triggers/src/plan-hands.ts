@@ -11,11 +11,13 @@ const most = 1024;
  */
 export function handsFor(
   { consumer }: Pick<Source, 'consumer'>,
-  route: Pick<RouteEntry, 'concurrency'>,
+  route: Pick<RouteEntry, 'concurrency' | 'scale'>,
   ready: number,
   perMachine: number,
 ): number {
   const { trigger } = consumer;
+  // By a staircase only the number that waits brings machines, and a single event none.
+  if (ready === 0 && trigger && route.scale.metric === 'steps') return 0;
   const inBatch = trigger && trigger.kind !== 'schedule' ? (trigger.batch?.size ?? 1) : 1;
   // In order means one after the other: which key comes next is known only when it is there.
   if (trigger && trigger.kind !== 'schedule' && trigger.orderBy) return inBatch;

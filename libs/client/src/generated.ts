@@ -116,10 +116,11 @@ export type FunctionDescription = {
   scale: {
     min: number;
     max: number;
-    metric: 'concurrency';
+    metric: 'concurrency' | 'lag' | 'steps';
     target?: number | undefined;
     window: number;
     steps?: { from: number; machines: number }[] | undefined;
+    scaleDown?: 'gradual' | 'whenEmpty' | undefined;
     freezeAfter: number;
     stopAfter: number;
     removeAfter: number;
@@ -219,7 +220,7 @@ export type ScaleDecision = {
   revision: string;
   from: number;
   to: number;
-  metric: 'concurrency';
+  metric: 'concurrency' | 'lag' | 'steps';
   value: number;
   panicValue: number;
   target: number;
@@ -503,10 +504,11 @@ export const api = {
     body: {
       min?: number | undefined;
       max?: number | undefined;
-      metric?: 'concurrency' | undefined;
+      metric?: 'concurrency' | 'lag' | 'steps' | undefined;
       target?: number | null | undefined;
       window?: string | undefined;
       steps?: { from: number; machines: number }[] | null | undefined;
+      scaleDown?: 'gradual' | 'whenEmpty' | undefined;
       freezeAfter?: string | undefined;
       stopAfter?: string | undefined;
       removeAfter?: string | undefined;

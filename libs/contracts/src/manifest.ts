@@ -39,16 +39,24 @@ const stepsSchema = z
   .array(z.strictObject({ from: z.number().min(0), machines: z.number().int().min(0).max(1000) }))
   .min(1);
 
+/** Calls in flight; or events that wait or are being handled, so many a machine (`lag`) or by a staircase (`steps`). */
+export const scaleMetrics = ['concurrency', 'lag', 'steps'] as const;
+
 const scaleFields = z.strictObject({
   min: z.number().int().min(0).max(1000),
   max: z.number().int().min(1).max(1000),
-  metric: z.enum(['concurrency']),
-  /** Calls one machine should have in flight on average; without it 70 % of `concurrency`, or 50 when that has no limit. */
+  metric: z.enum(scaleMetrics),
+  /**
+   * Calls one machine should have in flight on average; without it 70 % of `concurrency`, or 50 when that has no limit.
+   * With `lag`, events for each machine; without it `concurrency`, or 10.
+   */
   target: z.number().min(0.01).max(10_000),
   /** The time calls are averaged over; a tenth of it is the panic window. */
   window: durationSchema.refine((ms) => ms >= 6000 && ms <= 3_600_000, 'must be between 6s and 1h'),
   /** Instead of `target`: the machines of the highest `from` that is reached. */
   steps: stepsSchema,
+  /** `whenEmpty`: machines made for events stay until none waits or is being handled. */
+  scaleDown: z.enum(['gradual', 'whenEmpty']),
   /** How long an idle machine stays in each tier, each counted from its last call: running, frozen, stopped, then gone. */
   freezeAfter: durationSchema,
   stopAfter: durationSchema,
@@ -65,12 +73,17 @@ const scaleSchema = scaleFields
     target: scaleFields.shape.target.optional(),
     window: scaleFields.shape.window.default(60_000),
     steps: scaleFields.shape.steps.optional(),
+    scaleDown: scaleFields.shape.scaleDown.optional(),
     freezeAfter: scaleFields.shape.freezeAfter.default(30_000),
     stopAfter: scaleFields.shape.stopAfter.default(300_000),
     removeAfter: scaleFields.shape.removeAfter.default(3_600_000),
     expiresAfter: scaleFields.shape.expiresAfter.optional(),
   })
-  .refine(({ min, max }) => min <= max, { message: 'must not be smaller than min', path: ['max'] });
+  .refine(({ min, max }) => min <= max, { message: 'must not be smaller than min', path: ['max'] })
+  .refine(({ metric, steps }) => metric !== 'steps' || steps !== undefined, {
+    message: 'is needed with metric: steps, such as [{from: 100, machines: 25}, {from: 0, machines: 0}]',
+    path: ['steps'],
+  });
 
 const healthSchema = z.strictObject({
   /** HTTP path that answers 2xx when the program can serve; without it a TCP connect is enough. */
@@ -122,10 +135,11 @@ export const defaultResources = resourcesSchema.parse({});
 export const scaleSettingsSchema = z.object({
   min: z.number(),
   max: z.number(),
-  metric: z.enum(['concurrency']),
+  metric: z.enum(scaleMetrics),
   target: z.number().optional(),
   window: z.number(),
   steps: z.array(z.object({ from: z.number(), machines: z.number() })).optional(),
+  scaleDown: z.enum(['gradual', 'whenEmpty']).optional(),
   freezeAfter: z.number(),
   stopAfter: z.number(),
   removeAfter: z.number(),
@@ -158,6 +172,8 @@ export function applyScaleChange(present: ScaleSettings, change: ScalePatch): Sc
   const { min, max } = changed;
   if (min > max)
     throw new CestxError('bad-request', `max (${max}) must not be smaller than min (${min}); change both.`);
+  if (changed.metric === 'steps' && !changed.steps)
+    throw new CestxError('bad-request', 'metric "steps" needs steps; give both.');
   return changed;
 }
 

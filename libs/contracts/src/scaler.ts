@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { scaleMetrics } from './manifest.ts';
 import { event, query } from './message.ts';
 import { labelSchema, revisionSchema, timeSchema } from './names.ts';
 
@@ -10,7 +11,7 @@ export const scaleDecisionSchema = z.object({
   revision: revisionSchema,
   from: z.number().int(),
   to: z.number().int(),
-  metric: z.enum(['concurrency']),
+  metric: z.enum(scaleMetrics),
   /** The average over the window, and over the panic window. */
   value: z.number(),
   panicValue: z.number(),
