@@ -1,8 +1,10 @@
 import {
   jetstream,
+  JetStreamApiError,
   jetstreamManager,
   type ConsumerConfig,
   type ConsumerMessages,
+  type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -10,13 +12,15 @@ import type { Logger } from 'pino';
 
 /** Milliseconds between pulls; half of it is the heartbeat that notices a broker that went away. */
 const pullExpires = 5000;
+/** The server's code for "consumer already exists", with other settings. */
+const alreadyExists = 10148;
 
 export interface Consumption {
   /** Takes no further message and resolves when those under way are through. */
   stop(): Promise<void>;
 }
 
-/** Makes the durable if it is missing and hands its messages to `handle`, at most `concurrency` at a time, until stopped. */
+/** Makes the durable if it is missing, has it follow `config` if it is there, and hands its messages to `handle`, at most `concurrency` at a time, until stopped. */
 export async function consumeMessages(
   connection: NatsConnection,
   stream: string,
@@ -26,7 +30,7 @@ export async function consumeMessages(
   logger: Logger,
 ): Promise<Consumption> {
   const manager = await jetstreamManager(connection);
-  await manager.consumers.add(stream, config);
+  await keepDurable(manager, stream, config);
   const underWay = new Set<Promise<void>>();
   let stopped = false;
   let current: ConsumerMessages | undefined;
@@ -54,7 +58,7 @@ export async function consumeMessages(
       if (!stopped) {
         await new Promise((resolve) => setTimeout(resolve, 500));
         // Somebody may have deleted it by hand; what is unread is still in the stream.
-        await manager.consumers.add(stream, config).catch(() => undefined);
+        await keepDurable(manager, stream, config).catch(() => undefined);
       }
     }
   }
@@ -68,4 +72,18 @@ export async function consumeMessages(
       await looping;
     },
   };
+}
+
+/** An earlier version of the platform may have made it with other settings; what it has read stays read. */
+async function keepDurable(
+  manager: JetStreamManager,
+  stream: string,
+  config: Partial<ConsumerConfig> & { durable_name: string },
+): Promise<void> {
+  try {
+    await manager.consumers.add(stream, config);
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError) || error.code !== alreadyExists) throw error;
+    await manager.consumers.update(stream, config.durable_name, config);
+  }
 }

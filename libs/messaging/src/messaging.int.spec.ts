@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
-import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -22,6 +22,7 @@ import { openDatabase, type Database } from '#storage';
 import { eventually, startTestServers, type TestServers } from '#testing';
 
 import { connectNats } from './connect.ts';
+import { consumeMessages } from './consume-messages.ts';
 import { setFailpoints } from './failpoints.ts';
 import { Feeds } from './feeds.ts';
 import type { HandlerTag, MessageContext } from './handlers.ts';
@@ -317,4 +318,17 @@ it('what is told is heard by everybody who listens then, and by nobody after the
   messenger.tell('cestx.activity.a', { n: 2 });
   await eventually(() => heard.length === 3);
   expect(heard.toSorted((a, b) => a - b)).toEqual([1, 10, 20]);
+});
+
+it('a durable that an earlier version made with other settings is taken over', async () => {
+  const settings = { durable_name: 'taken-over', ack_policy: AckPolicy.Explicit, ack_wait: nanos(30_000) };
+  for (const place of ['old', 'new']) {
+    const filter_subjects = [subjectOf(MachineExited, place)];
+    const config = { ...settings, filter_subjects };
+    const { stop } = await consumeMessages(connection, streamNames.events, config, 1, async () => {}, logger);
+    await stop();
+    const manager = await jetstreamManager(connection);
+    const info = await manager.consumers.info(streamNames.events, 'taken-over');
+    expect([info.config.filter_subject ?? info.config.filter_subjects].flat()).toEqual(filter_subjects);
+  }
 });
