@@ -81,6 +81,9 @@ try {
   });
 } finally {
   await removeRaw();
+  // Their images go with them.
+  await Promise.allSettled(names.map(remove));
+  await sleep(2000);
   await platform.stop();
   await rm(folder, { recursive: true, force: true });
 }
@@ -116,6 +119,10 @@ async function packHello(): Promise<Buffer> {
 async function deploy(archive: Buffer, name: string): Promise<void> {
   const sent = await platform.client.deployFunction({ source: archive, manifest: `name: ${name}\n` });
   await untilDone(sent.deploymentId);
+}
+
+async function remove(name: string): Promise<void> {
+  await untilDone((await platform.client.removeFunction(name)).deploymentId);
 }
 
 async function untilDone(deploymentId: string): Promise<void> {
