@@ -29,11 +29,16 @@ export class DeadLetterStore {
   }
 
   /** Newest first; `after` is the cursor of the page before. */
-  async list(filter: DeadLetterFilter, limit: number, after?: string): Promise<DeadLetterRow[]> {
+  async list(
+    filter: DeadLetterFilter & { diedBefore?: Date },
+    limit: number,
+    after?: string,
+  ): Promise<DeadLetterRow[]> {
     const query = this.#manager.createQueryBuilder(DeadLetterRow, 'd').where('d.project = :project', filter);
     if (filter.id) query.andWhere('d.id = :id', filter);
     if (filter.function) query.andWhere('d.function = :function', filter);
     if (filter.reason) query.andWhere('d.reason = :reason', filter);
+    if (filter.diedBefore) query.andWhere('d.died_at < :diedBefore', filter);
     if (after) {
       const [time, id] = after.split('~');
       query.andWhere("(date_trunc('milliseconds', d.died_at), d.id) < (:time, :last)", { time, last: id });

@@ -26,7 +26,9 @@ export class RedriveDeadLettersHandler {
     command: PayloadOf<typeof RedriveDeadLetters>,
     { signal }: MessageContext,
   ): Promise<Outcome<typeof RedriveDeadLetters>> {
-    const { perSecond, ...filter } = command;
+    const { perSecond, ...asked } = command;
+    // One that dies again meanwhile is not handed over a second time: a function that refuses it would be asked for ever.
+    const filter = { ...asked, diedBefore: new Date() };
     const pauseMs = 1000 / perSecond;
     let redriven = 0;
     for (;;) {

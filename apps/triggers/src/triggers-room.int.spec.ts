@@ -225,6 +225,11 @@ describe('a dead letter', () => {
     fn.answer = () => ({ status: 400 });
     await house.publish(topic, 'c');
     await deadLettersOf(fn);
+    // One that is refused again is a dead letter again, and not handed over by the same order once more.
+    expect(await house.order(RedriveDeadLetters, { project, function: fn.name, perSecond: 2 })).toEqual({
+      redriven: 1,
+    });
+    await deadLettersOf(fn);
     expect(await house.order(PurgeDeadLetters, { project, function: fn.name })).toEqual({ purged: 1 });
     expect((await house.messenger.ask(ListDeadLetters, { project, function: fn.name })).items).toEqual([]);
   });
