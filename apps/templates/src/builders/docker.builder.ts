@@ -31,7 +31,6 @@ export interface DockerBuilderOptions {
   proxy?: Readonly<Record<string, string>>;
 }
 
-const sourceLabel = 'cestx.source';
 /** Of the distributions that images are mostly made of. */
 const databases = ['/var/lib/dpkg/status', '/lib/apk/db/installed'];
 /** Of containers that never run; one that is old was left by a platform that was killed. */
@@ -191,7 +190,8 @@ export class DockerBuilder implements Builder {
       // The engine knows the names of a proxy's settings, and leaves them out of layers and history.
       buildargs: { ...proxy, ...args },
       t: `cestx-build:${request.buildId}`,
-      labels: { [buildLabel]: request.buildId, [sourceLabel]: request.sourceDigest },
+      // The engine takes a step, and with it a container, for each.
+      labels: { [buildLabel]: request.buildId },
       rm: true,
       forcerm: true,
       memory,
