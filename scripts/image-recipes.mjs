@@ -6,6 +6,7 @@
  *   npm       programs that come from npm rather than from Debian
  *   versions  the packages whose versions are worth telling
  *   slim      paths nobody needs at run time
+ *   skip      of mmdebstrap's own cleaning, what would take away something we made
  */
 export const release = 'trixie';
 
@@ -48,6 +49,12 @@ export const recipes = {
     versions: { go: /^golang-[\d.]+-go$/ },
     // Go's own tests and their data.
     slim: ['/usr/share/go-*/test', '/usr/share/go-*/api'],
+    // The standard library, compiled as builds compile it (their flags, cache and user): else each project's first build does.
+    hooks: [
+      'chroot "$1" env HOME=/tmp CGO_ENABLED=0 GOFLAGS=-trimpath GOCACHE=/tmp/cache/go-build go build std',
+      'chown -R 65534:65534 "$1/tmp/cache"',
+    ],
+    skip: ['cleanup/tmp'],
     // There is no C compiler here.
     environment: { CGO_ENABLED: '0' },
     owner: '65532:65532',

@@ -154,6 +154,7 @@ async function bootstrapDebian(recipe, { root, files, tar }) {
       `--variant=${recipe.variant ?? 'minbase'}`,
       `--include=${recipe.include.join(',')}`,
       '--quiet',
+      ...(recipe.skip ?? []).map((stage) => `--skip=${stage}`),
       '--aptopt=Acquire::Retries "3"',
       // A half-made image is thrown away, so nothing has to reach the disk at once.
       '--dpkgopt=force-unsafe-io',

@@ -62,6 +62,13 @@ describe('why a step failed', () => {
       ['go: go.mod requires go >= 1.99.0 (running go 1.26.8; GOTOOLCHAIN=local)'],
       'it asks for go >= 1.99.0, which cannot be had here; lower the "go" line of go.mod, or build with a newer Go (CESTX_IMAGE_GO)',
     ],
+    [
+      [
+        'npm error code E404',
+        "npm error 404  The requested resource 'no-such@9.9.9' could not be found or you do not have permission to access it.",
+      ],
+      'the package no-such@9.9.9 does not exist',
+    ],
     [['npm error ENOSPC: no space left on device, write'], 'the disk is full'],
     [['npm error code ECONNRESET'], 'the package registry did not answer (ECONNRESET)'],
     [['something else'], 'it exited with code 1'],

@@ -74,7 +74,7 @@ const explanations: [RegExp, string][] = [
   ],
   [/No matching version found for (\S+?)\.?$/, 'there is no version $1'],
   [
-    /(?:code E404[^]*?)'?((?:@[\w.-]+\/)?[\w.-]+@[^' ]+)'? is not in this registry/,
+    /(?:code E404[^]*?)'?((?:@[\w.-]+\/)?[\w.-]+@[^' ]+)'? (?:is not in this registry|could not be found)/,
     'the package $1 does not exist',
   ],
   [/code E404/, 'a package does not exist in the registry'],
