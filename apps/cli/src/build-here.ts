@@ -87,7 +87,7 @@ async function runStep(
 /** What `npx` and `npm run` say of the project they were called in must not reach the npm of another. */
 function withoutNpm(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const foreign =
-    /^(npm_(package|lifecycle|command|execpath|node_execpath)|npm_config_(local_prefix|prefix|global_prefix)|INIT_CWD|NODE_OPTIONS|VIRTUAL_ENV)/i;
+    /^(npm_(package|lifecycle|command|execpath|node_execpath)|npm_config_(local_prefix|prefix|global_prefix|loglevel)|INIT_CWD|NODE_OPTIONS|VIRTUAL_ENV)/i;
   return Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) =>
       value === undefined || foreign.test(name) ? [] : [[name, value]],
