@@ -15,12 +15,17 @@ const commands: [string, RoomName][] = [
   ['shift-traffic', 'routes'],
   ['drain-machines', 'machines'],
 ];
-const places = ['before-effect', 'after-effect', 'after-commit'];
+const places = ['before-effect', 'after-effect', 'after-commit'] as const;
 const sagaPoints = commands.flatMap(([command, room]) => places.map((place) => ({ command, room, place })));
 
-/** The points of the deploy saga to try in a house. */
-export function pointsFor(kind: HouseKind): typeof sagaPoints {
-  return byTurns(kind, sagaPoints);
+const full = process.env['CESTX_E2E'] === 'full';
+
+/** The points of the deploy saga to try in a house, of these places; all of them with CESTX_E2E=full. */
+export function pointsFor(kind: HouseKind, ...at: (typeof places)[number][]): typeof sagaPoints {
+  return byTurns(
+    kind,
+    sagaPoints.filter(({ place }) => full || at.includes(place)),
+  );
 }
 
 /**
@@ -28,7 +33,7 @@ export function pointsFor(kind: HouseKind): typeof sagaPoints {
  * house with CESTX_E2E=full.
  */
 export function byTurns<T>(kind: HouseKind, points: T[]): T[] {
-  if (process.env['CESTX_E2E'] === 'full') return points;
+  if (full) return points;
   return points.filter((_, index) => index % houseKinds.length === houseKinds.indexOf(kind));
 }
 
