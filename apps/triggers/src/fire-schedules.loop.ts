@@ -9,10 +9,13 @@ import {
 import type { Logger } from 'pino';
 
 import { LOGGER } from '#boot';
-import { asCestxError } from '#contracts';
+import { asCestxError, callSubject } from '#contracts';
+import { EventStreams } from '#messaging';
 
+import { callsStream } from './consumer-names.ts';
 import { fireTick } from './fire-tick.ts';
 import { planTicks } from './plan-ticks.ts';
+import type { TriggerRow } from './trigger.entity.ts';
 import { TriggerStore } from './trigger.store.ts';
 
 /** Milliseconds between looks; a tick is fired at most this late. */
@@ -30,6 +33,7 @@ export class FireSchedulesLoop implements OnApplicationBootstrap, BeforeApplicat
 
   constructor(
     private readonly triggers: TriggerStore,
+    private readonly streams: EventStreams,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -55,6 +59,12 @@ export class FireSchedulesLoop implements OnApplicationBootstrap, BeforeApplicat
     }
   }
 
+  /** A tick lies in its stream until the function has dealt with it. */
+  async #overlaps({ project, function: name, id, settings }: TriggerRow): Promise<boolean> {
+    if (settings.kind !== 'schedule' || settings.overlap !== 'forbid') return false;
+    return (await this.streams.last(callsStream, callSubject(project, name, 'tick', id))) !== null;
+  }
+
   /** How many schedules were due. */
   #look(): Promise<number> {
     return this.triggers.transaction(async (tx) => {
@@ -64,7 +74,7 @@ export class FireSchedulesLoop implements OnApplicationBootstrap, BeforeApplicat
         if (row.settings.kind !== 'schedule' || !row.nextAt) continue;
         try {
           const { fire, next } = planTicks(row.settings, row.nextAt, now);
-          for (const tick of fire) await fireTick(tx, row, tick);
+          if (!(await this.#overlaps(row))) for (const tick of fire) await fireTick(tx, row, tick);
           await this.triggers.setNext(tx, row, next);
         } catch (error) {
           this.logger.warn({ err: error, trigger: row.id }, asCestxError(error).message);

@@ -2,7 +2,6 @@ import { callSubject } from '#contracts';
 import { natsHeadersOf } from '#events';
 import type { Transaction } from '#storage';
 
-import { transportHeaders } from './read-delivery.ts';
 import type { TriggerRow } from './trigger.entity.ts';
 
 /** The event a function gets from a schedule: when it was due, and by which schedule. */
@@ -25,7 +24,6 @@ export async function fireTick(tx: Transaction, row: TriggerRow, tick: Date): Pr
         },
         data: null,
       }),
-      [transportHeaders.overlap]: settings.overlap,
     },
   });
 }

@@ -20,7 +20,6 @@ export const transportHeaders = {
   callId: 'cestx-call-id',
   /** The subject it came on first. */
   subject: 'cestx-subject',
-  overlap: 'cestx-overlap',
 } as const;
 
 /** One message as a function is to see it. */

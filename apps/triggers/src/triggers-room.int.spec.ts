@@ -360,6 +360,23 @@ describe('a schedule', () => {
     await house.order(RemoveTriggers, { project, function: fn.name });
   });
 
+  it('that forbids overlap leaves ticks out while the one before is being dealt with', async () => {
+    const fn = await house.add('  - schedule: "* * * * * *"\n    overlap: forbid');
+    let underWay = 0;
+    let most = 0;
+    fn.answer = async () => {
+      most = Math.max(most, ++underWay);
+      await sleep(1500);
+      underWay--;
+      return {};
+    };
+    await eventually(() => fn.received.length >= 3);
+    expect(most).toBe(1);
+    const times = fn.received.map(({ headers }) => Date.parse(String(headers['ce-time'])));
+    expect(times.every((time, index) => index === 0 || time - (times[index - 1] ?? 0) >= 2000)).toBe(true);
+    await house.order(RemoveTriggers, { project, function: fn.name });
+  });
+
   it('that is none is refused, and says why', async () => {
     const fn = await house.add('  - schedule: "@every 1h"');
     await expect(house.setTriggers(fn.name, '  - schedule: "* * * *"')).rejects.toMatchObject({

@@ -340,7 +340,7 @@ export type Trigger = {
         id: string;
         schedule: string;
         timezone: string;
-        overlap: 'allow' | 'forbid' | 'replace';
+        overlap: 'allow' | 'forbid';
         missed: 'skip' | 'once' | 'all';
       };
   state: 'active' | 'paused' | 'broken';

@@ -54,8 +54,8 @@ const scheduleTrigger = z.strictObject({
   /** Cron with five or six fields, or `@every 5m`. */
   schedule: z.string().min(1).max(200),
   timezone: z.string().min(1).max(100).default('UTC'),
-  /** When the run before has not ended: begin beside it, leave this one out, or end the one before. */
-  overlap: z.enum(['allow', 'forbid', 'replace']).default('allow'),
+  /** When the run before has not ended: begin beside it, or leave this one out. */
+  overlap: z.enum(['allow', 'forbid']).default('allow'),
   /** Runs that were due while the platform was away. */
   missed: z.enum(['skip', 'once', 'all']).default('once'),
 });
@@ -104,7 +104,7 @@ export const triggerSettingsSchema = z.discriminatedUnion('kind', [
     id: z.string(),
     schedule: z.string(),
     timezone: z.string(),
-    overlap: z.enum(['allow', 'forbid', 'replace']),
+    overlap: z.enum(['allow', 'forbid']),
     missed: z.enum(['skip', 'once', 'all']),
   }),
 ]);
