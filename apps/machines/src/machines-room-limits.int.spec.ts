@@ -159,8 +159,9 @@ test('a frozen machine is stopped when another needs its room, and is started wh
 test('a machine that expires is gone, and one that is needed has another in its place first', async () => {
   const command = await around.startCommand(servingProgram());
   const { machineId } = command;
-  await around.setRoute({ min: 1, expiresAfter: 3_600_000 });
+  // As in a deployment, which makes its machine before its route.
   await around.order(StartMachine, command);
+  await around.setRoute({ min: 1, expiresAfter: 3_600_000 });
   await eventually(async () => (await around.machines())[0]?.expiresAt);
   const before = new Date();
   await around.setRoute({ min: 1, expiresAfter: 3000 });
