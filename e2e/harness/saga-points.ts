@@ -39,6 +39,8 @@ export function byTurns<T>(kind: HouseKind, points: T[]): T[] {
 
 /** Exactly one program runs, it is the right one, and it answers by path and by hostname. */
 export async function expectOneMachineOf(house: House, name: string, version: string): Promise<void> {
+  // After a stop of the platform it comes back with the first call.
+  await eventually(async () => (await house.call(`/function/${name}`)).status === 200);
   const machines = await eventually(async () => {
     const running = await runningMachinesOf(name);
     const known = (await house.client.listMachines({ function: name })).items.filter(
