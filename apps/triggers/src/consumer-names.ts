@@ -1,4 +1,5 @@
 import { appSubject, callSubject, type EventTriggerSettings, type TriggerSettings } from '#contracts';
+import { streamNames } from '#messaging';
 
 export interface FunctionKey {
   readonly project: string;
@@ -6,9 +7,9 @@ export interface FunctionKey {
 }
 
 /** User events. */
-export const appStream = 'APP';
+export const appStream = streamNames.app;
 /** Work that is for one function only and waits for it. */
-export const callsStream = 'CALLS';
+export const callsStream = streamNames.calls;
 
 /** Names of functions hold no underscore, so these are never of two. */
 export function durableOf(key: FunctionKey, triggerId: string): string {

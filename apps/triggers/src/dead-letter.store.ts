@@ -34,10 +34,7 @@ export class DeadLetterStore {
     limit: number,
     after?: string,
   ): Promise<DeadLetterRow[]> {
-    const query = this.#manager.createQueryBuilder(DeadLetterRow, 'd').where('d.project = :project', filter);
-    if (filter.id) query.andWhere('d.id = :id', filter);
-    if (filter.function) query.andWhere('d.function = :function', filter);
-    if (filter.reason) query.andWhere('d.reason = :reason', filter);
+    const query = this.#manager.createQueryBuilder(DeadLetterRow, 'd').where(matching(filter));
     if (filter.diedBefore) query.andWhere('d.died_at < :diedBefore', filter);
     if (after) {
       const [time, id] = after.split('~');
@@ -51,13 +48,7 @@ export class DeadLetterStore {
   }
 
   async count(filter: DeadLetterFilter): Promise<number> {
-    const { project, id, function: name, reason } = filter;
-    return this.#manager.countBy(DeadLetterRow, {
-      project,
-      ...(id ? { id } : {}),
-      ...(name ? { function: name } : {}),
-      ...(reason ? { reason } : {}),
-    });
+    return this.#manager.countBy(DeadLetterRow, matching(filter));
   }
 
   async delete(ids: readonly string[]): Promise<void> {
@@ -65,13 +56,7 @@ export class DeadLetterStore {
   }
 
   async purge(tx: Transaction, filter: DeadLetterFilter): Promise<void> {
-    const { project, id, function: name, reason } = filter;
-    await tx.manager.delete(DeadLetterRow, {
-      project,
-      ...(id ? { id } : {}),
-      ...(name ? { function: name } : {}),
-      ...(reason ? { reason } : {}),
-    });
+    await tx.manager.delete(DeadLetterRow, matching(filter));
   }
 
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -81,6 +66,15 @@ export class DeadLetterStore {
   get #manager() {
     return this.database.dataSource.manager;
   }
+}
+
+function matching({ project, id, function: name, reason }: DeadLetterFilter) {
+  return {
+    project,
+    ...(id ? { id } : {}),
+    ...(name ? { function: name } : {}),
+    ...(reason ? { reason } : {}),
+  };
 }
 
 export function cursorOf(row: DeadLetterRow): string {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
 import { CestxError, type TriggerSettings } from '#contracts';
-import { EventStreams } from '#messaging';
+import { EventStreams, streamNames } from '#messaging';
 
 import {
   callDurable,
@@ -16,8 +16,9 @@ import {
 
 /** Messages that may be with a function at a time, over all processes; the processes themselves take no more than there are hands for. */
 const maxHeld = 20_000;
-/** Streams of the platform, which are nobody's to read. */
-const ours = /^(?:APP|CALLS|COMMANDS|EVENTS|FEEDS|TRACES|STATS|DEAD_LETTERS|KV_.*|OBJ_.*)$/;
+const platformStreams: ReadonlySet<string> = new Set(Object.values(streamNames));
+/** Streams of the platform, and those behind buckets, are nobody's to read. */
+const isOurs = (stream: string): boolean => platformStreams.has(stream) || /^(?:KV|OBJ)_/.test(stream);
 
 /** The durable consumers of the broker behind triggers. Making one that is there, or removing one that is not, is harmless. */
 @Injectable()
@@ -35,7 +36,7 @@ export class TriggerConsumers {
         maxHeld,
       });
     }
-    if (trigger.kind === 'stream' && ours.test(trigger.stream)) {
+    if (trigger.kind === 'stream' && isOurs(trigger.stream)) {
       throw new CestxError(
         'bad-request',
         `The stream ${trigger.stream} belongs to the platform; name one of your own.`,

@@ -21,4 +21,4 @@ export { failpoint, setFailpoints } from './failpoints.ts';
 export { PassErrors } from './pass-errors.filter.ts';
 export { Publisher } from './publisher.ts';
 export { S3Objects } from './s3-objects.ts';
-export { ensureStreams } from './streams.ts';
+export { ensureStreams, streamNames } from './streams.ts';
