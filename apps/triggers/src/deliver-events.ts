@@ -105,10 +105,9 @@ export class EventDeliverer {
         : 0;
       const attempt = failures + 1;
       const batched = consumer.trigger?.kind !== 'schedule' && consumer.trigger?.batch !== undefined;
-      const { answer, last, reply } = await this.#try(entry, target, deliveries, batched, attempt, signal);
-      if (answer.kind === 'answered' && answer.status < 300 && reply) {
-        await this.replies.publish(entry, first, reply);
-      }
+      const tried = await this.#try(entry, target, deliveries, batched, attempt, signal);
+      const { last } = tried;
+      const answer = await this.#publishReply(entry, first, tried);
       const age = Math.max(...deliveries.map(({ firstSeen }) => Date.now() - firstSeen.getTime()));
       const verdict = judgeAnswer(answer, { attempt, age }, entry.delivery);
       await this.#settle(source, deliveries, verdict, attempt, last, failures > 0);
@@ -119,6 +118,23 @@ export class EventDeliverer {
         'an event could not be settled, it comes again',
       );
       for (const { message } of deliveries) message.retryIn(unsettledDelay);
+    }
+  }
+
+  /** An answer whose event is none, or too large, is no success: the event that caused it is tried again as often as any. */
+  async #publishReply(
+    entry: TriggerEntry,
+    cause: Delivery,
+    { answer, reply }: { answer: Answer; reply: FunctionAnswer | null },
+  ): Promise<Answer> {
+    if (answer.kind !== 'answered' || answer.status >= 300 || !reply) return answer;
+    try {
+      await this.replies.publish(entry, cause, reply);
+      return answer;
+    } catch (thrown) {
+      const error = asCestxError(thrown);
+      if (error.code !== 'invalid-event' && error.code !== 'too-large') throw error;
+      return { kind: 'failed', error };
     }
   }
 

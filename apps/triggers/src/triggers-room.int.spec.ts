@@ -201,6 +201,25 @@ describe('a dead letter', () => {
     expect(fn.received).toHaveLength(3);
   });
 
+  it('is what the function answers with an event that is none, after as many tries as any', async () => {
+    const topic = topicOf();
+    const fn = await house.add(`  - subject: ${topic}`, { delivery: { retry: 1 } });
+    fn.answer = () => ({
+      headers: { 'ce-specversion': '0.3', 'ce-id': 'x', 'ce-type': 't', 'ce-source': '/x' },
+    });
+    await house.publish(topic, '1');
+    expect(await deadLettersOf(fn)).toMatchObject([
+      {
+        reason: 'attempts-used-up',
+        attempts: 2,
+        lastStatus: 200,
+        message: expect.stringContaining('specversion'),
+      },
+    ]);
+    await idle(fn);
+    expect(fn.received).toHaveLength(2);
+  });
+
   it('goes to its function again when it is redriven, as the event it was, and may be purged', async () => {
     const topic = topicOf();
     const fn = await house.add(`  - subject: ${topic}`);
