@@ -2,10 +2,10 @@ import { eventually } from '#testing';
 import { expect, test } from 'vitest';
 
 import type { Span } from '#client';
+import { rooms } from '#contracts';
 
 import { deployHello, removeAndWait } from './harness/deploy.ts';
 import { inEachHouse } from './harness/each-house.ts';
-import { rooms } from './harness/house.ts';
 import { uniqueName } from './harness/sample-apps.ts';
 
 inEachHouse('traces', (house) => {

@@ -4,21 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { createClient, type Client } from '#client';
+import { rooms, type Room } from '#contracts';
 import { dockerAvailable, eventually, freePort, startTestServers, type TestServers } from '#testing';
 
 import { startPlatformProcess, type PlatformProcess } from './child.ts';
-
-export const rooms = [
-  'gateway',
-  'deployments',
-  'templates',
-  'machines',
-  'routes',
-  'logs',
-  'scaler',
-  'triggers',
-] as const;
-export type RoomName = (typeof rooms)[number];
 
 export interface HouseKind {
   mode: 'all-in-one' | 'rooms';
@@ -132,7 +121,7 @@ export class House {
     this.#key = (await readFile(join(this.data, 'admin-key'), 'utf8')).trim();
   }
 
-  process(room: RoomName): PlatformProcess {
+  process(room: Room): PlatformProcess {
     const name = this.kind.mode === 'rooms' ? room : 'all-in-one';
     const found = this.#processes.get(name);
     if (!found) throw new Error(`${name} was never started`);
@@ -140,7 +129,7 @@ export class House {
   }
 
   /** Ends the process a room lives in as gently as SIGTERM does, and starts it with other failpoints. */
-  async restart(room: RoomName, options: { failpoints?: string } = {}): Promise<void> {
+  async restart(room: Room, options: { failpoints?: string } = {}): Promise<void> {
     const name = this.kind.mode === 'rooms' ? room : 'all-in-one';
     await this.#processes.get(name)?.stop();
     await this.#startOne(name, options.failpoints ?? '');

@@ -8,9 +8,10 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { Client as PostgresClient } from 'pg';
 
+import { rooms } from '#contracts';
 import { ProblemError } from '#client';
 
-import { rooms, type House } from './house.ts';
+import type { House } from './house.ts';
 
 const run = promisify(execFile);
 

@@ -1,12 +1,13 @@
 import { expect } from 'vitest';
 
+import type { Room } from '#contracts';
 import { eventually } from '#testing';
 
-import { houseKinds, type House, type HouseKind, type RoomName } from './house.ts';
+import { houseKinds, type House, type HouseKind } from './house.ts';
 import { runningMachinesOf } from './look-inside.ts';
 
 /** Each command of the saga and the room that does it. */
-const commands: [string, RoomName][] = [
+const commands: [string, Room][] = [
   ['build-source', 'templates'],
   ['start-machine', 'machines'],
   ['register-route', 'routes'],
